@@ -1,0 +1,1 @@
+"""Durable and many-user work, without HTTP: queue, releases, schedules, people."""

@@ -1,0 +1,1 @@
+"""What one does beside a notebook: lift and prove, read, land."""

@@ -1,0 +1,1 @@
+"""Notebook -> recording -> slices -> steps -> pipeline source."""

@@ -1,0 +1,1 @@
+"""HTTP: the API, the governed scan, the web pages."""
