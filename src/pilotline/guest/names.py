@@ -1,7 +1,8 @@
 """Which names a piece of Python reads and binds in the namespace around it.
 
-``names_of`` looks at one statement (or expression) as if it stood at module level: names inside functions, lambdas,
-comprehensions and class bodies count as read when they are free there, since that is where Python will look for them.
+``names_of`` looks at one statement as if it stood at module level: names inside functions, lambdas, comprehensions
+and class bodies count as read when they are free there, since that is where Python will look for them. A name that
+the statement has certainly bound before it reads it (a loop's target in the loop's body) is not read from outside.
 """
 
 import ast
@@ -11,19 +12,23 @@ import symtable
 
 _BUILTINS = frozenset(dir(builtins))
 _WORD = re.compile(r"[^\W\d]\w*")
+_SCOPES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
+_COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
 
 
 class Names:
     """What a statement does with the names of its module.
 
     Attributes:
-        reads: names looked up, in its own code and in the bodies of functions that it defines.
-        now: the part of ``reads`` that its own code looks up while it is executed (not inside function bodies).
+        reads: names looked up outside of what it binds itself, in its own code and in functions that it defines.
+        now: the part of ``reads`` that is looked up while it is executed (not inside function bodies).
         binds: names that it may bind: assignments, imports, definitions, loop targets, ``with ... as``, walrus.
         always: the part of ``binds`` that is bound whenever the statement completes (not under if/for/while/try).
         deletes: names that it deletes.
         strings: every string constant in it.
     """
+
+    __slots__ = ("always", "binds", "deletes", "now", "reads", "strings")
 
     def __init__(self, reads, now, binds, always, deletes, strings):
         self.reads = reads
@@ -35,29 +40,12 @@ class Names:
 
 
 def names_of(node):
-    """The ``Names`` of one top-level statement, given as an AST node.
-
-    Raises:
-        SyntaxError: the node is no valid module-level code.
-    """
-    source = ast.unparse(node) if not isinstance(node, ast.expr) else "(" + ast.unparse(node) + ")"
-    source = _without_await(source)
-    reads, now, binds, deletes = set(), set(), set(), set()
-    _walk_table(symtable.symtable(source, "<names>", "exec"), reads, now, binds, top=True)
-    always = set()
-    _always(node, always)
-    for part in _own_parts(node):
-        if isinstance(part, ast.Name):
-            if isinstance(part.ctx, ast.Del):
-                deletes.add(part.id)
-            elif isinstance(part.ctx, ast.Load):
-                now.add(part.id)
-    for part in ast.walk(node):
-        if isinstance(part, ast.AugAssign) and isinstance(part.target, ast.Name):
-            reads.add(part.target.id)
-            now.add(part.target.id)
+    """The ``Names`` of one top-level statement, given as an AST node."""
+    flow = _Flow()
+    bound = set()
+    flow.statement(node, bound)
     strings = [part.value for part in ast.walk(node) if isinstance(part, ast.Constant) and isinstance(part.value, str)]
-    return Names(reads, now & reads, binds, always & binds, deletes, strings)
+    return Names(flow.reads, flow.now, flow.binds, bound - flow.deletes, flow.deletes, strings)
 
 
 def words_of(text):
@@ -70,91 +58,214 @@ def is_builtin(name):
     return name in _BUILTINS
 
 
-def _without_await(source):
-    # symtable refuses a top-level await before 3.13; the names are the same without it.
-    return re.sub(r"\bawait\b", "      ", re.sub(r"\basync (for|with)\b", r"\1", source)) if "await" in source or "async " in source else source
+def free_names(node):
+    """Names that a function, lambda or class definition looks up in the module when its body runs."""
+    source = (
+        ast.unparse(ast.fix_missing_locations(node))
+        if not isinstance(node, ast.expr)
+        else "(" + ast.unparse(node) + ")"
+    )
+    free = set()
+    for child in symtable.symtable(source, "<names>", "exec").get_children():
+        _globals_of(child, free)
+    return free
 
 
-def _walk_table(table, reads, now, binds, top):
+def _globals_of(table, free):
     for symbol in table.get_symbols():
-        name = symbol.get_name()
-        if top:
-            if symbol.is_referenced():
-                reads.add(name)
-            if symbol.is_assigned() or symbol.is_imported() or symbol.is_namespace():
-                binds.add(name)
-        elif symbol.is_global() or (symbol.is_free() and False):
-            if symbol.is_referenced() or not symbol.is_assigned():
-                reads.add(name)
-            if symbol.is_declared_global() and symbol.is_assigned():
-                # A function that assigns a global: the recording tells whether it did; it both needs and makes it.
-                reads.add(name)
-        elif table.get_type() == "class" and symbol.is_referenced() and not symbol.is_assigned():
-            reads.add(name)
+        if symbol.is_global() or (table.get_type() == "class" and symbol.is_referenced() and not symbol.is_free()):
+            free.add(symbol.get_name())
     for child in table.get_children():
-        _walk_table(child, reads, now, binds, top=False)
+        _globals_of(child, free)
 
 
-def _own_parts(node):
-    """All nodes that are evaluated when the statement is executed: function and lambda bodies left out."""
-    todo = [node]
-    while todo:
-        part = todo.pop()
-        yield part
-        if isinstance(part, (ast.FunctionDef, ast.AsyncFunctionDef)):
-            todo.extend(part.decorator_list)
-            todo.extend(part.args.defaults)
-            todo.extend(d for d in part.args.kw_defaults if d is not None)
-            todo.extend(a.annotation for a in _arguments(part.args) if a.annotation is not None)
-            if part.returns is not None:
-                todo.append(part.returns)
-        elif isinstance(part, ast.Lambda):
-            todo.extend(part.args.defaults)
-            todo.extend(d for d in part.args.kw_defaults if d is not None)
+class _Flow:
+    """Walks a statement in the order of execution; ``bound`` = what is certainly bound so far."""
+
+    def __init__(self):
+        self.reads = set()
+        self.now = set()
+        self.binds = set()
+        self.deletes = set()
+
+    def statement(self, node, bound):
+        """Read one statement; adds to ``bound`` what it certainly binds."""
+        way = getattr(self, "_" + type(node).__name__.lower(), None)
+        if way is not None:
+            way(node, bound)
         else:
-            todo.extend(ast.iter_child_nodes(part))
+            for child in ast.iter_child_nodes(node):
+                self.expression(child, bound)
 
+    def block(self, nodes, bound):
+        for node in nodes:
+            self.statement(node, bound)
 
-def _arguments(arguments):
-    every = list(getattr(arguments, "posonlyargs", [])) + list(arguments.args) + list(arguments.kwonlyargs)
-    return every + [a for a in (arguments.vararg, arguments.kwarg) if a is not None]
+    def expression(self, node, bound):
+        """Read an expression, or any node without a rule of its own."""
+        if node is None:
+            return
+        if isinstance(node, ast.Name):
+            if isinstance(node.ctx, ast.Load):
+                if node.id not in bound:
+                    self.reads.add(node.id)
+                    self.now.add(node.id)
+            elif isinstance(node.ctx, ast.Store):
+                self.binds.add(node.id)
+                bound.add(node.id)
+            else:
+                self.deletes.add(node.id)
+        elif isinstance(node, ast.Lambda):
+            self.reads |= free_names(node) - bound
+            for default in [*node.args.defaults, *node.args.kw_defaults]:
+                self.expression(default, bound)
+        elif isinstance(node, _COMPREHENSIONS):
+            self._comprehension(node, bound)
+        elif isinstance(node, ast.NamedExpr):
+            self.expression(node.value, bound)
+            self.expression(node.target, bound)
+        elif isinstance(node, ast.stmt):
+            self.statement(node, bound)
+        else:
+            for child in ast.iter_child_nodes(node):
+                self.expression(child, bound)
 
+    def _comprehension(self, node, bound):
+        inner = set(bound)
+        outer_binds = set(self.binds)
+        for generator in node.generators:
+            self.expression(generator.iter, inner)
+            self.expression(generator.target, inner)
+            for condition in generator.ifs:
+                self.expression(condition, inner)
+        if isinstance(node, ast.DictComp):
+            self.expression(node.key, inner)
+            self.expression(node.value, inner)
+        else:
+            self.expression(node.elt, inner)
+        # A comprehension's targets are its own; only a walrus inside binds outside.
+        walrus = {part.target.id for part in ast.walk(node) if isinstance(part, ast.NamedExpr)}
+        self.binds = outer_binds | walrus
 
-def _always(node, into):
-    """Names that are certainly bound once the statement is through."""
-    if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
-        into.add(node.name)
-    elif isinstance(node, (ast.Import, ast.ImportFrom)):
-        for alias in node.names:
-            into.add(alias.asname or alias.name.split(".")[0])
-    elif isinstance(node, ast.Assign):
+    def _assign(self, node, bound):
+        self.expression(node.value, bound)
         for target in node.targets:
-            _targets(target, into)
-    elif isinstance(node, ast.AugAssign):
-        _targets(node.target, into)
-    elif isinstance(node, ast.AnnAssign) and node.value is not None:
-        _targets(node.target, into)
-    elif isinstance(node, (ast.With, ast.AsyncWith)):
+            self.expression(target, bound)
+
+    def _augassign(self, node, bound):
+        if isinstance(node.target, ast.Name):
+            if node.target.id not in bound:
+                self.reads.add(node.target.id)
+                self.now.add(node.target.id)
+        else:
+            self.expression(node.target, bound)
+        self.expression(node.value, bound)
+        self.expression(node.target, bound)
+
+    def _annassign(self, node, bound):
+        self.expression(node.annotation, bound)
+        if node.value is not None:
+            self.expression(node.value, bound)
+            self.expression(node.target, bound)
+
+    def _for(self, node, bound):
+        self.expression(node.iter, bound)
+        inner = set(bound)
+        self.expression(node.target, inner)
+        self.block(node.body, inner)
+        self.block(node.orelse, set(bound))
+
+    _asyncfor = _for
+
+    def _while(self, node, bound):
+        self.expression(node.test, bound)
+        self.block(node.body, set(bound))
+        self.block(node.orelse, set(bound))
+
+    def _if(self, node, bound):
+        self.expression(node.test, bound)
+        ways = [set(bound), set(bound)]
+        self.block(node.body, ways[0])
+        self.block(node.orelse, ways[1])
+        bound |= ways[0] & ways[1]
+
+    def _with(self, node, bound):
         for item in node.items:
-            if item.optional_vars is not None:
-                _targets(item.optional_vars, into)
-        for child in node.body:
-            _always(child, into)
-    elif isinstance(node, ast.If) and node.orelse:
-        ways = []
-        for branch in (node.body, node.orelse):
-            bound = set()
-            for child in branch:
-                _always(child, bound)
-            ways.append(bound)
-        into |= ways[0] & ways[1]
+            self.expression(item.context_expr, bound)
+            self.expression(item.optional_vars, bound)
+        self.block(node.body, bound)
 
+    _asyncwith = _with
 
-def _targets(target, into):
-    if isinstance(target, ast.Name):
-        into.add(target.id)
-    elif isinstance(target, (ast.Tuple, ast.List)):
-        for element in target.elts:
-            _targets(element, into)
-    elif isinstance(target, ast.Starred):
-        _targets(target.value, into)
+    def _try(self, node, bound):
+        self.block(node.body, set(bound))
+        for handler in node.handlers:
+            inner = set(bound)
+            self.expression(handler.type, inner)
+            if handler.name:
+                self.binds.add(handler.name)
+                inner.add(handler.name)
+            self.block(handler.body, inner)
+        self.block(node.orelse, set(bound))
+        self.block(node.finalbody, bound)
+
+    _trystar = _try
+
+    def _match(self, node, bound):
+        self.expression(node.subject, bound)
+        for case in node.cases:
+            inner = set(bound)
+            for part in ast.walk(case.pattern):
+                for field in ("name", "rest"):
+                    name = getattr(part, field, None)
+                    if isinstance(name, str):
+                        self.binds.add(name)
+                        inner.add(name)
+                if isinstance(part, ast.expr):
+                    self.expression(part, inner)
+            self.expression(case.guard, inner)
+            self.block(case.body, inner)
+
+    def _functiondef(self, node, bound):
+        for decorator in node.decorator_list:
+            self.expression(decorator, bound)
+        for default in [*node.args.defaults, *node.args.kw_defaults]:
+            self.expression(default, bound)
+        for part in ast.walk(node.args):
+            if isinstance(part, ast.arg):
+                self.expression(part.annotation, bound)
+        self.expression(node.returns, bound)
+        self.reads |= free_names(node) - bound - {node.name}
+        self.binds.add(node.name)
+        bound.add(node.name)
+
+    _asyncfunctiondef = _functiondef
+
+    def _classdef(self, node, bound):
+        for part in [*node.decorator_list, *node.bases, *node.keywords]:
+            self.expression(part, bound)
+        inner, binds = set(bound), set(self.binds)
+        self.block(node.body, inner)
+        for part in node.body:
+            # Methods don't see the names of the class body.
+            if isinstance(part, _SCOPES):
+                self.reads |= free_names(part) - bound
+        self.binds = binds | {node.name}
+        self.reads -= {node.name} - bound
+        bound.add(node.name)
+
+    def _import(self, node, bound):
+        for alias in node.names:
+            if alias.name != "*":
+                name = alias.asname or alias.name.split(".")[0]
+                self.binds.add(name)
+                bound.add(name)
+
+    _importfrom = _import
+
+    def _delete(self, node, bound):
+        for target in node.targets:
+            self.expression(target, bound)
+
+    def _global(self, node, bound):
+        """Says nothing at module level."""
