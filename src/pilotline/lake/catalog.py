@@ -1,0 +1,270 @@
+"""The port of the lake: what a reader may ask, and what a writer may change.
+
+``CatalogReader`` looks at one pinned commit at a time; ``Catalog`` adds branches, writing, publishing and undoing. Two
+implementations keep the same promises (``tests/contracts``): ``Lake`` on disk, and ``MemoryCatalog`` for tests.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from contextlib import AbstractContextManager
+    from datetime import datetime
+
+    import pyarrow as pa
+
+    from pilotline.domain.access import Filter, Scope
+    from pilotline.domain.tables import (
+        Branch,
+        Commit,
+        CommitId,
+        SnapshotId,
+        TableInfo,
+        TableName,
+        WriteMode,
+    )
+
+__all__ = ["Catalog", "CatalogReader", "FrameNotes", "Published", "Ref", "Transaction", "Written"]
+
+#: A pinned commit, or what names one: a branch, a tag, a commit id (its first 4 letters are enough), a time (main as it
+#: was then), each with ``~N`` for N commits before.
+Ref: TypeAlias = "Commit | str | datetime"
+
+#: What a frame was before it became a table (``frames.to_table``); JSON-ready.
+FrameNotes: TypeAlias = "Mapping[str, Any]"
+
+
+class Transaction(Protocol):
+    """One open transaction of the catalog's database: the caller's own rows go in with a publish, or not at all."""
+
+    def execute(self, statement: str, /, **values: object) -> list[tuple[Any, ...]]:
+        """Run one SQL statement with ``:name`` parameters and fetch its rows."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Written:
+    """What a write to a branch did."""
+
+    commit: Commit
+    snapshot: SnapshotId
+    #: Rows of the table afterwards.
+    rows: int
+    #: What was done to the schema, in words; empty where nothing was.
+    schema_changes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Published:
+    """What a publish did."""
+
+    commit: Commit
+    tables: tuple[TableName, ...]
+
+
+class CatalogReader(Protocol):
+    """Looks at the lake and changes nothing."""
+
+    def resolve(self, ref: Ref, /) -> Commit:
+        """The commit that a name stands for now.
+
+        Raises:
+            NoSuchRef: it stands for none, or for several.
+        """
+        ...
+
+    def branch(self, name: str) -> Branch:
+        """One branch; of a name used several times the latest.
+
+        Raises:
+            NoSuchRef: there is none.
+        """
+        ...
+
+    def branches(self, *, every: bool = False) -> tuple[Branch, ...]:
+        """The branches that can be worked on or looked at; with ``every`` also published and closed ones."""
+        ...
+
+    def tables(self, at: Ref) -> tuple[TableInfo, ...]:
+        """All tables at a commit, by name."""
+        ...
+
+    def table(self, name: TableName, at: Ref) -> TableInfo:
+        """One table at a commit.
+
+        Raises:
+            NoSuchTable: not there at that commit.
+        """
+        ...
+
+    def frame_notes(self, name: TableName, at: Ref) -> FrameNotes | None:
+        """What the table was as a frame, where it was written as one."""
+        ...
+
+    def log(self, ref: Ref = "main", *, limit: int | None = None, table: TableName | None = None) -> tuple[Commit, ...]:
+        """The commits behind ``ref``, newest first, down to the first of the lake.
+
+        Args:
+            limit: at most so many.
+            table: only those that changed this table.
+        """
+        ...
+
+    def tags(self) -> Mapping[str, CommitId]:
+        """All tags."""
+        ...
+
+    def scan(
+        self,
+        name: TableName,
+        scope: Scope,
+        at: Ref,
+        *,
+        columns: Sequence[str] | None = None,
+        filter: Filter | None = None,  # noqa: A002 - the word of the trade
+    ) -> pa.RecordBatchReader:
+        """The rows and columns that the scope lets through, in the table's order.
+
+        Args:
+            columns: these, in this order; by default all that the scope lets through.
+            filter: sees what the reader would see: masked values, and no hidden columns.
+
+        Raises:
+            NoSuchTable: not there at that commit.
+            NoSuchColumn: ``columns`` or ``filter`` name one that is not there for this reader.
+            BadFilter: a filter or mask does not fit a column's type.
+        """
+        ...
+
+
+class Catalog(CatalogReader, Protocol):
+    """Changes the lake; every call is one transaction, and what it raises it did not do."""
+
+    def transaction(self) -> AbstractContextManager[Transaction]:
+        """Open a transaction to hand to ``publish`` or ``undo`` as ``within``; committed at the end of the block."""
+        ...
+
+    def create_branch(self, name: str, from_: Ref = "main", *, owner: str = "", run: str | None = None) -> Branch:
+        """Open a branch on a commit; costs the same whatever the number of tables.
+
+        Raises:
+            BadBranch: a branch of that name can still be worked on, or it cannot be a name.
+        """
+        ...
+
+    def write(
+        self,
+        branch: str,
+        name: TableName,
+        data: pa.Table | pa.RecordBatchReader,
+        mode: WriteMode,
+        *,
+        notes: FrameNotes | None = None,
+        author: str = "",
+        message: str = "",
+    ) -> Written:
+        """Write a table on a branch; what was checked before must be checked again.
+
+        Args:
+            notes: what the data was as a frame, so that it is read back as such.
+
+        Raises:
+            ProtectedBranch: the branch is main.
+            BranchNotOpen: it failed, or was published or thrown away.
+            SchemaChanged: more than new columns and wider types, and the mode does not allow it.
+            NotATable: a column has a type that a table cannot hold.
+            BadKeys: keys to merge on are missing, NULL or not unique in ``data``.
+        """
+        ...
+
+    def drop(self, branch: str, name: TableName, *, author: str = "", message: str = "") -> Commit:
+        """Take a table off a branch; its history stays.
+
+        Raises:
+            NoSuchTable: it is not there.
+        """
+        ...
+
+    def mark_checked(self, branch: str, at: CommitId) -> Branch:
+        """Say that the checks of the branch passed at its head ``at``.
+
+        Raises:
+            StaleBranch: the head is another one by now.
+            BranchNotOpen: it failed, or was published or thrown away.
+        """
+        ...
+
+    def mark_failed(self, branch: str, because: str) -> Branch:
+        """Keep the branch to be looked at; neither it nor what descends from it can be published."""
+        ...
+
+    def discard(self, branch: str) -> Branch:
+        """Throw a branch away. Its commits can still be named by id for a while."""
+        ...
+
+    def publish(
+        self,
+        branch: str,
+        onto: str = "main",
+        *,
+        expect: CommitId | None = None,
+        within: Transaction | None = None,
+        author: str = "",
+        message: str = "",
+        require_checked: bool = True,
+    ) -> Published:
+        """Move every table changed on ``branch`` to ``onto``, in one transaction with the rows put in ``within``.
+
+        Tables that did not change on ``onto`` since the branch was opened move by pointer alone.
+
+        Args:
+            expect: the commit of ``onto`` that the checks were run against: the branch's base.
+
+        Raises:
+            PublishConflict: a table changed on both sides; nothing moved.
+            NeedsRebase: the same, but both only appended: ``rebase``, check again, publish.
+            NotChecked: it was not marked as checked, or was written to since.
+            Tainted: it failed or descends from a failed branch.
+            StaleBranch: its base is not ``expect``.
+            NotItsParent: it was opened on another branch.
+            BranchNotOpen: it was published or thrown away already.
+        """
+        ...
+
+    def rebase(self, branch: str, *, author: str = "") -> tuple[TableName, ...]:
+        """Move a branch onto the head of its parent, adding its appended rows to the parent's.
+
+        Returns:
+            The tables that now hold rows of both sides. If there are any, the branch must be checked again.
+
+        Raises:
+            PublishConflict: a table changed on both sides by more than appending; nothing moved.
+        """
+        ...
+
+    def undo(
+        self,
+        commit: CommitId,
+        *,
+        within: Transaction | None = None,
+        author: str = "",
+        message: str = "",
+    ) -> Commit:
+        """Take back all that a commit changed, by a new commit on its branch.
+
+        Raises:
+            UndoConflict: one of its tables changed again since; undo that first.
+            NoSuchRef: no such commit.
+        """
+        ...
+
+    def tag(self, name: str, at: Ref) -> CommitId:
+        """Give a commit a name that stays.
+
+        Raises:
+            BadBranch: the name is taken by a branch or by another commit.
+        """
+        ...

@@ -1,0 +1,204 @@
+"""What can go wrong with tables, branches and publishing.
+
+LakeError                    PL200
+├── NoSuchTable              PL201  (domain.tables)
+├── BadTableName             PL202  (domain.tables)
+├── NoSuchRef                PL203  no branch, tag, commit or time of that name
+├── BadBranch                PL204  the name is taken or cannot be one
+├── BranchNotOpen            PL205  nothing can be written to it any more
+├── ProtectedBranch          PL206  main is published to, never written to
+├── NoSuchColumn             PL207
+├── BadFilter                PL208  a filter or mask that does not fit the column
+├── PublishConflict          PL210  a table changed on both sides
+│   └── NeedsRebase          PL212  both sides only appended: rebase, check again, publish
+├── SchemaChanged            PL211  more than new columns and wider types
+├── NotChecked               PL213  its checks did not pass, or not at this state
+├── Tainted                  PL214  failed, or descends from a failed branch
+├── UndoConflict             PL215  a table changed again since
+├── StaleBranch              PL216  the branch is no longer where the caller saw it
+├── LakeBusy                 PL217  another process holds the catalog for too long
+├── LakeTooNew               PL218  written by a newer Pilotline
+├── NotItsParent             PL219  a branch is published onto the branch that it was opened on
+├── NotATable                PL220  the value cannot be a table
+├── BadKeys                  PL221  keys to merge on that are missing, NULL or not unique
+├── QueryFailed              PL230  the SQL could not be run
+└── LakeDamaged              PL240  a file that the catalog points at is not there
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pilotline.domain.errors import LakeError
+
+if TYPE_CHECKING:
+    from pilotline.domain.tables import TableName
+
+__all__ = [
+    "BadBranch",
+    "BadFilter",
+    "BadKeys",
+    "BranchNotOpen",
+    "Conflict",
+    "LakeBusy",
+    "LakeDamaged",
+    "LakeTooNew",
+    "NeedsRebase",
+    "NoSuchColumn",
+    "NoSuchRef",
+    "NotATable",
+    "NotChecked",
+    "NotItsParent",
+    "ProtectedBranch",
+    "PublishConflict",
+    "QueryFailed",
+    "SchemaChanged",
+    "StaleBranch",
+    "Tainted",
+    "UndoConflict",
+]
+
+
+class NoSuchRef(LakeError):
+    """No branch, tag, commit or time of that name."""
+
+    code = "PL203"
+    exit_status = 2
+
+
+class BadBranch(LakeError):
+    """The name of a new branch or tag is taken or cannot be one."""
+
+    code = "PL204"
+    exit_status = 2
+
+
+class BranchNotOpen(LakeError):
+    """The branch was published, failed or was thrown away: nothing can be written to it."""
+
+    code = "PL205"
+
+
+class ProtectedBranch(LakeError):
+    """Main is published to, never written to."""
+
+    code = "PL206"
+
+
+class NoSuchColumn(LakeError):
+    """The table has no such column, or none that this reader may see."""
+
+    code = "PL207"
+    exit_status = 2
+
+
+class BadFilter(LakeError):
+    """A filter or a mask does not fit the type of its column."""
+
+    code = "PL208"
+    exit_status = 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Conflict:
+    """One table that changed on both sides."""
+
+    table: TableName
+    #: Who changed it on the branch, and who on the other side.
+    ours: str
+    theirs: str
+    #: Both only appended, so that a rebase can join them.
+    rebaseable: bool
+
+    def __str__(self) -> str:
+        return f"{self.table} (changed by {self.ours} here and by {self.theirs} there)"
+
+
+class PublishConflict(LakeError):
+    """Tables changed on both sides since the branch was opened; nothing was published."""
+
+    code = "PL210"
+
+    def __init__(self, message: str, *, conflicts: tuple[Conflict, ...], try_next: str = "", **facts: object) -> None:
+        super().__init__(message, try_next=try_next, tables=[str(each.table) for each in conflicts], **facts)
+        self.conflicts = conflicts
+
+
+class NeedsRebase(PublishConflict):
+    """Both sides only appended to the same tables: rebase, check again, publish."""
+
+    code = "PL212"
+
+
+class SchemaChanged(LakeError):
+    """What is written differs from the table by more than new columns and wider types."""
+
+    code = "PL211"
+
+
+class NotChecked(LakeError):
+    """The checks of the branch did not pass, or not in the state that it has now."""
+
+    code = "PL213"
+
+
+class Tainted(LakeError):
+    """The branch failed or descends from one that failed, so it can never be published."""
+
+    code = "PL214"
+
+
+class UndoConflict(LakeError):
+    """A table changed again since the commit that is to be undone."""
+
+    code = "PL215"
+
+
+class StaleBranch(LakeError):
+    """The branch is no longer where the caller saw it."""
+
+    code = "PL216"
+
+
+class LakeBusy(LakeError):
+    """Another process held the catalog for longer than one waits."""
+
+    code = "PL217"
+
+
+class LakeTooNew(LakeError):
+    """The lake was written by a newer Pilotline."""
+
+    code = "PL218"
+
+
+class NotItsParent(LakeError):
+    """A branch is published onto the branch that it was opened on, and no other."""
+
+    code = "PL219"
+
+
+class NotATable(LakeError):
+    """The value cannot be a table."""
+
+    code = "PL220"
+
+
+class BadKeys(LakeError):
+    """Keys to merge on that are missing, NULL, or not unique in what is written."""
+
+    code = "PL221"
+
+
+class QueryFailed(LakeError):
+    """The SQL could not be run."""
+
+    code = "PL230"
+    exit_status = 2
+
+
+class LakeDamaged(LakeError):
+    """A file that the catalog points at is not there or cannot be read."""
+
+    code = "PL240"
