@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import ast
 import posixpath
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from pilotline.guest.names import is_builtin
@@ -63,6 +63,8 @@ class Piece:
     renews: frozenset[str] = frozenset()
     #: Name under which the value that it shows is kept.
     shown_as: str | None = None
+    #: What it shows is changed in place later: a copy has to be taken.
+    snapshot: bool = False
     #: Parameters whose files it writes.
     writes: tuple[str, ...] = ()
     #: Import statements that have to stand beside it: its imports clash with others.
@@ -113,7 +115,7 @@ def lay_out(parts: Parts, cut: Slice, names_shown: Mapping[int, str], extra_impo
     rest = _take_constants(layout, rest)
     rest = _take_settings(layout, rest)
     pieces = [_piece(layout, parts, kept, names_shown) for kept in rest]
-    layout.body = _take_local_definitions(layout, pieces)
+    layout.body = [_with_snapshot(piece, pieces) for piece in _take_local_definitions(layout, pieces)]
     _order_module(layout)
     return layout
 
@@ -391,6 +393,14 @@ def _piece(layout: Layout, parts: Parts, kept: Kept, names_shown: Mapping[int, s
         shown_as=names_shown.get(part.position),
         writes=tuple(writes),
     )
+
+
+def _with_snapshot(piece: Piece, pieces: Sequence[Piece]) -> Piece:
+    if piece.shown_as is None:
+        return piece
+    later = [other for other in pieces if other.part.position > piece.part.position]
+    named = piece.part.names.reads
+    return replace(piece, snapshot=any(named & (other.part.seen.changes | other.part.seen.unsure) for other in later))
 
 
 def _made_in(parts: Parts) -> set[str]:
