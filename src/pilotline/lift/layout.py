@@ -396,7 +396,8 @@ def _piece(layout: Layout, parts: Parts, kept: Kept, names_shown: Mapping[int, s
 
 
 def _with_snapshot(piece: Piece, pieces: Sequence[Piece]) -> Piece:
-    if piece.shown_as is None:
+    shown = piece.part.seen.shown
+    if piece.shown_as is None or shown is None or not shown.info.mutable:
         return piece
     later = [other for other in pieces if other.part.position > piece.part.position]
     named = piece.part.names.reads
@@ -428,7 +429,7 @@ def _path_parameter(layout: Layout, part: Part, path: str, swaps: list[Swap], *,
         taken = part.uses | part.makes | set(layout.imports) | layout.module_names
         while name in layout.parameters or name in taken:
             name += "_path"
-        default = f"Path({literal if literal is not None else path!r})"
+        default = f"Path({literal or repr(path)})"
         layout.parameters[name] = Parameter(name=name, annotation="Path", default=default, path=path, written=written)
     text = name if _takes_paths(call) else f"str({name})"
     swaps.append(_swap(node, text))

@@ -43,7 +43,7 @@ _FEW = 3
 class NothingToLift(LiftError):
     """The notebook makes nothing that could be published."""
 
-    code = "PL140"
+    code = "PL144"
 
 
 class NoSuchOutput(UsageError):
@@ -253,7 +253,10 @@ def by_default(parts: Parts) -> list[Wanted]:
     models = [one for one in named if one.kind == "model" and _is_last_use(parts, one)]
     metrics = [one for one in named if one.kind == "metric" and _is_computed(parts, one)]
     metrics += [one for one in shown if one.kind == "metric" and "(" in one.of]
-    frames = [one for one in named if one.kind == "frame" and _is_end(parts, one)]
+    if models:
+        # Numbers from before the last fit speak of what was tried on the way.
+        metrics = [one for one in metrics if one.cell >= models[-1].cell]
+    frames = [one for one in named if one.kind == "frame" and _is_end(parts, one) and not _feeds_a_number(parts, one)]
     frames += [one for one in shown if one.kind == "frame" and _is_result(one)]
     frames.sort(key=lambda one: one.cell)
     if files:
@@ -280,6 +283,15 @@ def _is_end(parts: Parts, one: Wanted) -> bool:
         and any(
             name != one.of and ":" not in name and not parts.is_figure(name, part.position + 1) for name in part.makes
         )
+        for part in parts.all[last + 1 :]
+    )
+
+
+def _feeds_a_number(parts: Parts, one: Wanted) -> bool:
+    """A number was shown that was calculated from it, as a score is from test data."""
+    last = max(part.position for part in parts.all if one.of in part.makes)
+    return any(
+        one.of in part.uses and part.seen.shown is not None and kind_of(part.seen.shown.info) == "metric"
         for part in parts.all[last + 1 :]
     )
 

@@ -131,7 +131,8 @@ def _in_order(parts: Sequence[Part]) -> list[Part]:
 
 def _module_docstring(module: Module) -> str:
     title = module.title.rstrip(".").replace("\\", "/").replace('"', "'")
-    return f'"""{title[:1].upper() + title[1:]}.\n\n{module.subtitle}\n"""'
+    stop = "" if title.endswith(("?", "!")) else "."
+    return f'"""{title[:1].upper() + title[1:]}{stop}\n\n{module.subtitle}\n"""'
 
 
 def _imports(layout: Layout, needs: set[str], for_types: set[str]) -> str:
