@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from datetime import datetime
 
-    import pyarrow as pa
-
     from pilotline.domain.access import Filter, Scope
     from pilotline.domain.tables import (
         Branch,
@@ -26,6 +24,7 @@ if TYPE_CHECKING:
         TableName,
         WriteMode,
     )
+    from pilotline.lake.arrow_types import ArrowReader, ArrowTable
 
 __all__ = ["Catalog", "CatalogReader", "FrameNotes", "Published", "Ref", "Transaction", "Written"]
 
@@ -107,9 +106,7 @@ class CatalogReader(Protocol):
     def log(self, ref: Ref = "main", *, limit: int | None = None, table: TableName | None = None) -> tuple[Commit, ...]:
         """The commits behind ``ref``, newest first, down to the first of the lake.
 
-        Args:
-            limit: at most so many.
-            table: only those that changed this table.
+        At most ``limit`` of them, and only those that changed ``table`` where one is given.
         """
         ...
 
@@ -125,12 +122,11 @@ class CatalogReader(Protocol):
         *,
         columns: Sequence[str] | None = None,
         filter: Filter | None = None,  # noqa: A002 - the word of the trade
-    ) -> pa.RecordBatchReader:
+    ) -> ArrowReader:
         """The rows and columns that the scope lets through, in the table's order.
 
-        Args:
-            columns: these, in this order; by default all that the scope lets through.
-            filter: sees what the reader would see: masked values, and no hidden columns.
+        ``columns`` come in the order given, by default all that the scope lets through. ``filter`` sees what the reader
+        would see: masked values, and no hidden columns.
 
         Raises:
             NoSuchTable: not there at that commit.
@@ -159,7 +155,7 @@ class Catalog(CatalogReader, Protocol):
         self,
         branch: str,
         name: TableName,
-        data: pa.Table | pa.RecordBatchReader,
+        data: ArrowTable | ArrowReader,
         mode: WriteMode,
         *,
         notes: FrameNotes | None = None,
@@ -168,8 +164,7 @@ class Catalog(CatalogReader, Protocol):
     ) -> Written:
         """Write a table on a branch; what was checked before must be checked again.
 
-        Args:
-            notes: what the data was as a frame, so that it is read back as such.
+        ``notes`` say what the data was as a frame, so that it is read back as such.
 
         Raises:
             ProtectedBranch: the branch is main.
@@ -220,8 +215,7 @@ class Catalog(CatalogReader, Protocol):
 
         Tables that did not change on ``onto`` since the branch was opened move by pointer alone.
 
-        Args:
-            expect: the commit of ``onto`` that the checks were run against: the branch's base.
+        ``expect`` is the commit of ``onto`` that the checks were run against: the branch's base.
 
         Raises:
             PublishConflict: a table changed on both sides; nothing moved.

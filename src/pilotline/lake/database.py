@@ -1,0 +1,186 @@
+"""The database of the catalog: SQLite in WAL, one connection a thread, SQL from named files.
+
+Readers see one state for as long as their block lasts. Writers take the write lock at the start of theirs, so what they
+read in it is what they change. Other layers keep their rows in the same file, each under a name of its own with its own
+list of migrations, so that one transaction can hold rows of several.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sqlite3
+import threading
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from pilotline.lake.errors import LakeBusy, LakeDamaged, LakeTooNew
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterator, Sequence
+    from pathlib import Path
+
+__all__ = ["Database", "Session", "named_statements"]
+
+_NAME = re.compile(r"^-- (\w+) --$", re.MULTILINE)
+
+
+def named_statements(path: Path) -> dict[str, str]:
+    """The statements of a file, each under its ``-- name --`` line."""
+    parts = _NAME.split(path.read_text(encoding="utf-8"))
+    return dict(zip(parts[1::2], (part.strip() for part in parts[2::2]), strict=True))
+
+
+class Session:
+    """One transaction of a Database."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+
+    def execute(self, statement: str, /, **values: object) -> list[tuple[Any, ...]]:
+        """Run one statement with ``:name`` parameters and fetch its rows."""
+        return self._connection.execute(statement, values).fetchall()  # type: ignore[arg-type]
+
+
+class Database:
+    """A SQLite file that several processes and threads share.
+
+    Args:
+        path: of the file; it and its folder are made at first use.
+        wait: seconds to wait for another process's write.
+    """
+
+    def __init__(self, path: Path, *, wait: float = 60.0) -> None:
+        self.path = path
+        self._wait = wait
+        self._local = threading.local()
+        self._migrations: dict[str, tuple[Sequence[Path], bool]] = {}
+        self._lock = threading.Lock()
+
+    def register(self, component: str, migrations: Sequence[Path]) -> None:
+        """Say which scripts, one a version, make the tables of a component; run at the next use where missing."""
+        with self._lock:
+            self._migrations[component] = (tuple(migrations), False)
+
+    @contextmanager
+    def reading(self) -> Generator[Session, None, None]:
+        """One state of the database, whatever others write meanwhile."""
+        connection = self._connection()
+        if connection.in_transaction:
+            yield Session(connection)
+            return
+        with _as_lake_errors():
+            connection.execute("BEGIN")
+        try:
+            with _as_lake_errors():
+                yield Session(connection)
+        finally:
+            connection.rollback()
+
+    @contextmanager
+    def writing(self) -> Generator[Session, None, None]:
+        """A transaction that holds the write lock from its start; all of it is kept, or nothing."""
+        connection = self._connection()
+        with _as_lake_errors():
+            connection.execute("BEGIN IMMEDIATE")
+        try:
+            with _as_lake_errors():
+                yield Session(connection)
+                connection.commit()
+        except BaseException:
+            connection.rollback()
+            raise
+
+    def close(self) -> None:
+        """Close this thread's connection."""
+        connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
+        if connection is not None:
+            connection.close()
+            self._local.connection = None
+
+    def _connection(self) -> sqlite3.Connection:
+        connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
+        if connection is None or self._local.pid != os.getpid():
+            connection = self._connect()
+            self._local.connection = connection
+            self._local.pid = os.getpid()
+        pending = [name for name, (_, done) in self._migrations.items() if not done]
+        for component in pending:
+            self._migrate(connection, component)
+        return connection
+
+    def _connect(self) -> sqlite3.Connection:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with _as_lake_errors():
+            connection = sqlite3.connect(self.path, timeout=self._wait, isolation_level=None)
+            connection.execute("PRAGMA journal_mode = WAL")
+            # A publish that was reported stays, even through a loss of power.
+            connection.execute("PRAGMA synchronous = FULL")
+            connection.execute("PRAGMA foreign_keys = ON")
+        return connection
+
+    def _migrate(self, connection: sqlite3.Connection, component: str) -> None:
+        migrations, _ = self._migrations[component]
+        with _as_lake_errors():
+            version = _version(connection, component)
+            if version < len(migrations):
+                connection.execute("BEGIN IMMEDIATE")
+                try:
+                    connection.execute(
+                        "CREATE TABLE IF NOT EXISTS schema_version (component TEXT PRIMARY KEY, version INTEGER NOT NULL)"
+                    )
+                    version = _version(connection, component)  # another process may have been first
+                    for script in migrations[version:]:
+                        for statement in _statements(script.read_text(encoding="utf-8")):
+                            connection.execute(statement)
+                    connection.execute(
+                        "INSERT INTO schema_version VALUES (?, ?)"
+                        " ON CONFLICT (component) DO UPDATE SET version = max(version, excluded.version)",
+                        (component, len(migrations)),
+                    )
+                    connection.commit()
+                except BaseException:
+                    connection.rollback()
+                    raise
+        if version > len(migrations):
+            raise LakeTooNew(
+                f"{self.path} has version {version} of its {component} tables, this Pilotline knows {len(migrations)}",
+                try_next="uv tool upgrade pilotline",
+                path=str(self.path),
+            )
+        with self._lock:
+            self._migrations[component] = (migrations, True)
+
+
+def _version(connection: sqlite3.Connection, component: str) -> int:
+    known = connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'schema_version'").fetchone()
+    if known is None:
+        return 0
+    row = connection.execute("SELECT version FROM schema_version WHERE component = ?", (component,)).fetchone()
+    return int(row[0]) if row else 0
+
+
+def _statements(script: str) -> Iterator[str]:
+    statement = ""
+    for line in script.splitlines(keepends=True):
+        statement += line
+        if sqlite3.complete_statement(statement):
+            yield statement
+            statement = ""
+
+
+@contextmanager
+def _as_lake_errors() -> Generator[None, None, None]:
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode & 0xFF in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}:
+            raise LakeBusy(
+                "another process has been writing to the catalog for too long",
+                try_next="run the command again; if it stays so, look for a process that hangs",
+            ) from error
+        raise
+    except sqlite3.DatabaseError as error:
+        if error.sqlite_errorcode & 0xFF in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}:
+            raise LakeDamaged(f"the catalog cannot be read: {error}", try_next="restore it from a backup") from error
+        raise

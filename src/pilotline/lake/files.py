@@ -1,0 +1,447 @@
+"""Iceberg tables as immutable files: a metadata file describes one state of a table, and a change writes a new one.
+
+Nothing here knows branches or commits; nothing here deletes a file. A state holds one snapshot only, since the history
+of a table is in the catalog: so the cost of a change does not grow with their number. Parts of pyiceberg that are not
+public are used (``_dataframe_to_data_files``, ``_pyarrow_to_schema_without_ids``), which is why its minor version is held.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import uuid
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import islice
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+from pilotline.domain.tables import Column, SnapshotId
+from pilotline.lake.crash import reached
+from pilotline.lake.errors import LakeDamaged, NotATable
+from pilotline.lake.schemas import evolve
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from pyiceberg.expressions import BooleanExpression
+    from pyiceberg.io import FileIO
+    from pyiceberg.manifest import DataFile, ManifestEntry, ManifestFile
+    from pyiceberg.schema import Schema
+    from pyiceberg.table import FileScanTask
+    from pyiceberg.table.metadata import TableMetadata
+
+    from pilotline.domain.tables import TableName
+    from pilotline.lake.arrow_types import ArrowBatch, ArrowSchema, ArrowTable
+
+__all__ = ["NOTES", "Files", "Staged"]
+
+#: The table property that keeps what the data was as a frame.
+NOTES: Final = "pilotline.frame"
+
+_PROPERTIES: Final = {
+    "write.parquet.compression-codec": "zstd",
+    "write.metadata.previous-versions-max": "1",
+    # Branches share files, so no client may delete one that it no longer needs.
+    "write.metadata.delete-after-commit.enabled": "false",
+    "gc.enabled": "false",
+    "commit.retry.num-retries": "20",
+    "commit.retry.min-wait-ms": "20",
+}
+#: More manifests than this are written together at the next change.
+_MANY_MANIFESTS: Final = 32
+#: So many files are read ahead; it bounds memory.
+_READ_AHEAD: Final = 4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Staged:
+    """A new state of a table on disk that no catalog points at yet."""
+
+    metadata_location: str
+    snapshot: SnapshotId
+    rows: int
+    columns: tuple[Column, ...]
+    operation: Literal["append", "replace"]
+    schema_changes: tuple[str, ...] = ()
+
+
+class Files:
+    """The folder that the tables' files are in.
+
+    Args:
+        root: the folder; metadata locations handed in and out are relative to it.
+        former: folders that it was in before: files written there name each other by full path.
+    """
+
+    def __init__(self, root: Path, former: Sequence[str] = ()) -> None:
+        self.root = root
+        self._former = tuple(place for place in former if place != str(root))
+        self._io: FileIO | None = None
+        self._load = lru_cache(maxsize=256)(self._load_now)
+
+    @property
+    def io(self) -> FileIO:
+        """Opens files by the paths that metadata names."""
+        if self._io is None:
+            self._io = _moved_io(str(self.root), self._former)
+        return self._io
+
+    def load(self, location: str) -> TableMetadata:
+        """The metadata in a file; it never changes.
+
+        Raises:
+            LakeDamaged: the file is not there or cannot be read.
+        """
+        return self._load(location)
+
+    def notes(self, location: str) -> Mapping[str, Any] | None:
+        """What the table was as a frame, read without pyiceberg."""
+        try:
+            properties = json.loads((self.root / location).read_bytes())["properties"]
+        except (OSError, ValueError, KeyError) as error:
+            raise _damaged(location, error) from error
+        return json.loads(properties[NOTES]) if NOTES in properties else None
+
+    # -- Writing -------------------------------------------------------------------------------------------------------
+
+    def prepare(
+        self,
+        before: str | None,
+        name: TableName,
+        incoming: ArrowSchema,
+        *,
+        whole: bool,
+        allow_schema_change: bool,
+        partition_by: str | None = None,
+        notes: Mapping[str, Any] | None = None,
+    ) -> tuple[TableMetadata, tuple[str, ...]]:
+        """Metadata whose schema fits what is coming, still without it; and what that changed in words.
+
+        ``before`` is the state to start from, None for a new table; ``whole`` says that nothing of it stays. The values
+        of ``partition_by`` get files of their own, where the table is new.
+
+        Raises:
+            SchemaChanged: more than new columns and wider types, and it is not allowed.
+            NotATable: a column has a type that a table cannot hold.
+        """
+        old = self.load(before) if before else None
+        schema, changes = evolve(old.schema() if old else None, incoming, whole=whole, allow=allow_schema_change)
+        if old is None or _partition_is_lost(old, schema):
+            return self._new_metadata(name, schema, partition_by, notes), changes
+        change = _updates()
+        updates: list[Any] = []
+        if schema.as_struct() != old.schema().as_struct():
+            updates += [change.AddSchemaUpdate(schema=schema), change.SetCurrentSchemaUpdate(schema_id=-1)]
+        if notes is not None:
+            updates.append(change.SetPropertiesUpdate(updates={NOTES: json.dumps(notes)}))
+        elif NOTES in old.properties:
+            updates.append(change.RemovePropertiesUpdate(removals=[NOTES]))
+        return (change.update_table_metadata(old, tuple(updates)) if updates else old), changes
+
+    def _new_metadata(
+        self, name: TableName, schema: Schema, partition_by: str | None, notes: Mapping[str, Any] | None
+    ) -> TableMetadata:
+        from pyiceberg.partitioning import UNPARTITIONED_PARTITION_SPEC, PartitionField, PartitionSpec
+        from pyiceberg.table.metadata import new_table_metadata
+        from pyiceberg.table.sorting import UNSORTED_SORT_ORDER
+        from pyiceberg.transforms import IdentityTransform
+
+        spec = UNPARTITIONED_PARTITION_SPEC
+        if partition_by is not None and schema.find_field(partition_by).field_type.is_primitive:
+            source = schema.find_field(partition_by).field_id
+            spec = PartitionSpec(
+                PartitionField(source_id=source, field_id=1000, transform=IdentityTransform(), name=partition_by)
+            )
+        # The random part keeps a table that is made again after a drop out of the old one's folder.
+        folder = self.root / "tables" / name.namespace / f"{name.name}-{secrets.token_hex(4)}"
+        properties = dict(_PROPERTIES)
+        if notes is not None:
+            properties[NOTES] = json.dumps(notes)
+        return new_table_metadata(
+            schema=schema,
+            partition_spec=spec,
+            sort_order=UNSORTED_SORT_ORDER,
+            location=str(folder),
+            properties=properties,
+        )
+
+    def write_data(self, metadata: TableMetadata, data: ArrowTable) -> list[DataFile]:
+        """Write rows as Parquet files that nothing names yet."""
+        from pyiceberg.io.pyarrow import _dataframe_to_data_files  # pyright: ignore[reportPrivateUsage]
+
+        if data.num_rows == 0 or data.num_columns == 0:
+            return []
+        files = list(_dataframe_to_data_files(metadata, data, self.io, write_uuid=uuid.uuid4()))
+        for file in files:
+            _flush(self._here(file.file_path))
+        reached("data-written")
+        return files
+
+    def stage(
+        self,
+        metadata: TableMetadata,
+        added: Sequence[DataFile],
+        *,
+        keep: Sequence[ManifestEntry] | Literal["all"],
+        schema_changes: tuple[str, ...] = (),
+    ) -> Staged:
+        """Write the manifests and the metadata of the state that holds what is kept and what was added."""
+        from pyiceberg.table.refs import SnapshotRefType
+        from pyiceberg.table.snapshots import Operation, Summary
+
+        change = _updates()
+        snapshot_id = metadata.new_snapshot_id()
+        sequence = metadata.next_sequence_number()
+        kept = self._kept_manifests(metadata, keep, snapshot_id)
+        manifests = [*kept, *self._manifest(metadata, added, snapshot_id)]
+        manifest_list = self._manifest_list(metadata, manifests, snapshot_id, sequence)
+        reached("manifests-written")
+        old = metadata.current_snapshot()
+        rows = sum(manifest.added_rows_count or 0 for manifest in manifests if manifest.content == 0)
+        rows += sum(manifest.existing_rows_count or 0 for manifest in manifests if manifest.content == 0)
+        summary = {
+            "added-data-files": str(len(added)),
+            "added-records": str(sum(file.record_count for file in added)),
+            "total-data-files": str(
+                sum((each.added_files_count or 0) + (each.existing_files_count or 0) for each in manifests)
+            ),
+            "total-records": str(rows),
+        }
+        snapshot = change.Snapshot(
+            snapshot_id=snapshot_id,
+            parent_snapshot_id=old.snapshot_id if old else None,
+            sequence_number=sequence,
+            manifest_list=manifest_list,
+            summary=Summary(Operation.APPEND if keep == "all" else Operation.OVERWRITE, **summary),
+            schema_id=metadata.current_schema_id,
+        )
+        updates: list[Any] = [
+            change.AddSnapshotUpdate(snapshot=snapshot),
+            change.SetSnapshotRefUpdate(ref_name="main", type=SnapshotRefType.BRANCH, snapshot_id=snapshot_id),
+        ]
+        if metadata.snapshots:
+            updates.append(change.RemoveSnapshotsUpdate(snapshot_ids=[each.snapshot_id for each in metadata.snapshots]))
+        after: TableMetadata = change.update_table_metadata(metadata, tuple(updates))
+        return Staged(
+            metadata_location=self._write_metadata(after, sequence),
+            snapshot=SnapshotId(str(snapshot_id)),
+            rows=rows,
+            columns=columns_of_schema(after.schema()),
+            operation="append" if keep == "all" else "replace",
+            schema_changes=schema_changes,
+        )
+
+    def rebase(self, theirs: str, ours: str, added: Sequence[DataFile]) -> Staged:
+        """The state ``theirs`` with files that were added to an earlier state of the same table in ``ours``.
+
+        Both sides may have added columns: these must have come to the same ids, or the files would be misread.
+
+        Raises:
+            NotATable: they did not.
+        """
+        onto, from_ = self.load(theirs), self.load(ours)
+        if onto.schema().as_struct() != from_.schema().as_struct() or onto.spec().fields != from_.spec().fields:
+            raise NotATable(
+                "both sides appended, and one changed the schema", try_next="run again on a fresh branch", table=theirs
+            )
+        return self.stage(onto, added, keep="all")
+
+    def _kept_manifests(
+        self, metadata: TableMetadata, keep: Sequence[ManifestEntry] | Literal["all"], snapshot_id: int
+    ) -> list[ManifestFile]:
+        if keep == "all":
+            snapshot = metadata.current_snapshot()
+            manifests = list(snapshot.manifests(self.io)) if snapshot else []
+            if len(manifests) <= _MANY_MANIFESTS or any(each.content != 0 for each in manifests):
+                return manifests
+            keep = self.entries(metadata)
+        return self._existing(metadata, keep, snapshot_id)
+
+    def _existing(
+        self, metadata: TableMetadata, entries: Sequence[ManifestEntry], snapshot_id: int
+    ) -> list[ManifestFile]:
+        from pyiceberg.manifest import write_manifest
+
+        written: list[ManifestFile] = []
+        for spec_id in dict.fromkeys(entry.data_file.spec_id for entry in entries):
+            output = self.io.new_output(f"{metadata.location}/metadata/{uuid.uuid4()}-m0.avro")
+            with write_manifest(
+                2, metadata.specs()[spec_id], metadata.schema(), output, snapshot_id, "deflate"
+            ) as writer:
+                for entry in entries:
+                    if entry.data_file.spec_id == spec_id:
+                        writer.existing(entry)
+            written.append(writer.to_manifest_file())
+            _flush(output.location)
+        return written
+
+    def _manifest(self, metadata: TableMetadata, added: Sequence[DataFile], snapshot_id: int) -> list[ManifestFile]:
+        from pyiceberg.manifest import ManifestEntry, ManifestEntryStatus, write_manifest
+
+        if not added:
+            return []
+        output = self.io.new_output(f"{metadata.location}/metadata/{uuid.uuid4()}-m0.avro")
+        with write_manifest(2, metadata.spec(), metadata.schema(), output, snapshot_id, "deflate") as writer:
+            for file in added:
+                writer.add(
+                    ManifestEntry.from_args(
+                        status=ManifestEntryStatus.ADDED,
+                        snapshot_id=snapshot_id,
+                        sequence_number=None,
+                        file_sequence_number=None,
+                        data_file=file,
+                    )
+                )
+        _flush(output.location)
+        return [writer.to_manifest_file()]
+
+    def _manifest_list(
+        self, metadata: TableMetadata, manifests: Sequence[ManifestFile], snapshot_id: int, sequence: int
+    ) -> str:
+        from pyiceberg.manifest import write_manifest_list
+
+        location = f"{metadata.location}/metadata/snap-{snapshot_id}-0-{uuid.uuid4()}.avro"
+        parent = metadata.current_snapshot_id
+        output = self.io.new_output(location)
+        with write_manifest_list(2, output, snapshot_id, parent, sequence, "deflate") as writer:
+            writer.add_manifests(list(manifests))
+        _flush(location)
+        return location
+
+    def _write_metadata(self, metadata: TableMetadata, version: int) -> str:
+        from pyiceberg.serializers import ToOutputFile
+
+        location = f"{metadata.location}/metadata/{version:05d}-{uuid.uuid4()}.metadata.json"
+        ToOutputFile.table_metadata(metadata, self.io.new_output(location))
+        _flush(location)
+        reached("metadata-written")
+        return os.path.relpath(location, self.root)
+
+    # -- Reading -------------------------------------------------------------------------------------------------------
+
+    def entries(self, metadata: TableMetadata) -> list[ManifestEntry]:
+        """The data files of a state with their place in its history, in the table's order."""
+        snapshot = metadata.current_snapshot()
+        if snapshot is None:
+            return []
+        return [
+            entry
+            for manifest in snapshot.manifests(self.io)
+            if manifest.content == 0
+            for entry in manifest.fetch_manifest_entry(self.io)
+        ]
+
+    def plan(self, metadata: TableMetadata, where: BooleanExpression | None = None) -> list[FileScanTask]:
+        """The files that can hold rows for which ``where`` is true, in the table's order."""
+        from pyiceberg.expressions import AlwaysTrue
+        from pyiceberg.table import DataScan
+
+        if metadata.current_snapshot() is None:
+            return []
+        return list(DataScan(metadata, self.io, row_filter=where or AlwaysTrue()).plan_files())
+
+    def read(
+        self,
+        metadata: TableMetadata,
+        tasks: Iterable[FileScanTask],
+        columns: Sequence[str],
+        where: BooleanExpression | None = None,
+    ) -> Iterator[ArrowBatch]:
+        """Batches of some columns, as the table's schema has them now. ``where`` may let more through than it says."""
+        from pyiceberg.expressions import AlwaysTrue
+        from pyiceberg.io.pyarrow import ArrowScan
+
+        chosen = metadata.schema().select(*columns)
+        scan = ArrowScan(metadata, self.io, chosen, where or AlwaysTrue())
+        rest = iter(tasks)
+        try:
+            while window := list(islice(rest, _READ_AHEAD)):
+                yield from scan.to_record_batches(window)
+        except FileNotFoundError as error:
+            raise _damaged(str(metadata.location), error) from error
+
+    # -- Places --------------------------------------------------------------------------------------------------------
+
+    def _load_now(self, location: str) -> TableMetadata:
+        from pyiceberg.serializers import FromInputFile
+
+        try:
+            metadata = FromInputFile.table_metadata(self.io.new_input(str(self.root / location)))
+        except (OSError, ValueError) as error:
+            raise _damaged(location, error) from error
+        folder = self._here(metadata.location)
+        return metadata if folder == metadata.location else metadata.model_copy(update={"location": folder})
+
+    def _here(self, location: str) -> str:
+        return _moved(location, str(self.root), self._former)
+
+
+def columns_of_schema(schema: Schema) -> tuple[Column, ...]:
+    """The columns in Iceberg's words."""
+    return tuple(
+        Column(name=field.name, type=str(field.field_type), nullable=not field.required) for field in schema.fields
+    )
+
+
+def _partition_is_lost(old: TableMetadata, schema: Schema) -> bool:
+    """Whether the column that the files are divided by is gone, so that the table must start afresh."""
+    ids = {field.field_id for field in schema.fields}
+    return any(field.source_id not in ids for field in old.spec().fields)
+
+
+def _moved(location: str, root: str, former: Sequence[str]) -> str:
+    if location.startswith(root + os.sep):
+        return location
+    for place in former:
+        if location.startswith(place + os.sep):
+            return root + location[len(place) :]
+    return location
+
+
+def _moved_io(root: str, former: Sequence[str]) -> FileIO:
+    """Local files, found where the lake is now."""
+    from pyiceberg.io.pyarrow import PyArrowFileIO
+
+    class MovedFileIO(PyArrowFileIO):
+        def new_input(self, location: str) -> Any:
+            return super().new_input(_moved(location, root, former))
+
+    return MovedFileIO()
+
+
+def _updates() -> Any:
+    """Changes of metadata, as values; untyped, since its models are built by names that they alias."""
+    from pyiceberg.table import update
+
+    return update
+
+
+def _flush(path: str) -> None:
+    """Have a file on the disk before a pointer to it is."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _damaged(location: str, error: Exception) -> LakeDamaged:
+    return LakeDamaged(
+        f"a file that the catalog points at cannot be read: {location} ({error})",
+        try_next="restore it from a backup, or read the table at an earlier commit",
+        location=location,
+    )
+
+
+def refuse_nothing_to_hold(columns: int, rows: int) -> None:
+    """Refuse rows without columns: a table would forget their number.
+
+    Raises:
+        NotATable: there are rows and no column.
+    """
+    if rows and not columns:
+        raise NotATable(
+            f"{rows} rows without a column cannot be a table", try_next="keep the index as a column", rows=rows
+        )

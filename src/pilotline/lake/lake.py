@@ -1,0 +1,423 @@
+"""The lake on a folder: the catalog's rows in SQLite, the tables' files beside it.
+
+A write puts its files on disk first and moves a pointer last, in one short transaction; whatever dies before that leaves
+files that nothing names. Files are never changed and never deleted here, so a reader that has pinned a commit needs no lock.
+"""
+
+from __future__ import annotations
+
+import getpass
+from contextlib import nullcontext
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, assert_never
+
+from pilotline.domain.tables import (
+    Append,
+    BadTableName,
+    MergeOn,
+    Replace,
+    ReplacePartitions,
+    SnapshotId,
+)
+from pilotline.lake import ledger, publishing
+from pilotline.lake.catalog import Published, Written
+from pilotline.lake.crash import reached
+from pilotline.lake.database import Database
+from pilotline.lake.errors import BadBranch, LakeBusy, NoSuchColumn
+from pilotline.lake.governing import plan_reading, pushed_down
+from pilotline.lake.ledger import SQL, CommitRow, Pointer
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from contextlib import AbstractContextManager
+    from pathlib import Path
+
+    from pilotline.domain.access import Filter, Scope
+    from pilotline.domain.tables import Branch, Commit, CommitId, TableInfo, TableName, WriteMode
+    from pilotline.lake.arrow_types import ArrowReader, ArrowTable
+    from pilotline.lake.catalog import FrameNotes, Ref, Transaction
+    from pilotline.lake.database import Session
+    from pilotline.lake.files import Files, Staged
+
+__all__ = ["Lake", "open_lake"]
+
+#: A write starts again so often where another writer of the same table on the same branch was first.
+_TRIES = 20
+
+
+def open_lake(folder: Path, *, author: str | None = None) -> Lake:
+    """The lake in ``folder/.pilotline``; made at its first use.
+
+    ``author`` stands in the commits whose maker is not named; by default the user of the operating system.
+    """
+    return Lake(folder.resolve() / ".pilotline", author=author)
+
+
+class Lake:
+    """A ``Catalog`` on a folder of a local disk.
+
+    Args:
+        root: the folder; holds ``catalog.sqlite`` and ``tables/``.
+        author: stands in the commits whose maker is not named.
+    """
+
+    def __init__(self, root: Path, *, author: str | None = None) -> None:
+        self.root = root
+        self.database = Database(root / "catalog.sqlite")
+        self.database.register("lake", ledger.MIGRATIONS)
+        self._author = author
+        self._files: Files | None = None
+
+    @property
+    def exists(self) -> bool:
+        """Whether anything was ever done here; looking does not make it."""
+        return self.database.path.exists()
+
+    @property
+    def files(self) -> Files:
+        """The tables' files, also those written when the lake lay elsewhere."""
+        if self._files is None:
+            from pilotline.lake.files import Files
+
+            with self.database.reading() as tx:
+                places = [row[0] for row in tx.execute(SQL["list_places"])]
+            if str(self.root) not in places:
+                with self.database.writing() as tx:
+                    tx.execute(SQL["add_place"], root=str(self.root), since=datetime.now(UTC).isoformat())
+            self._files = Files(self.root, places)
+        return self._files
+
+    # -- CatalogReader -------------------------------------------------------------------------------------------------
+
+    def resolve(self, ref: Ref, /) -> Commit:
+        """See ``CatalogReader.resolve``."""
+        with self.database.reading() as tx:
+            return self._told(tx, ledger.resolve(tx, ref))
+
+    def branch(self, name: str) -> Branch:
+        """See ``CatalogReader.branch``."""
+        with self.database.reading() as tx:
+            return ledger.as_branch(tx, ledger.branch_row(tx, name))
+
+    def branches(self, *, every: bool = False) -> tuple[Branch, ...]:
+        """See ``CatalogReader.branches``."""
+        with self.database.reading() as tx:
+            rows = tx.execute(SQL["list_branches"], every=every)
+            return tuple(ledger.as_branch(tx, ledger.BranchRow.from_row(row)) for row in rows)
+
+    def tables(self, at: Ref) -> tuple[TableInfo, ...]:
+        """See ``CatalogReader.tables``."""
+        with self.database.reading() as tx:
+            return tuple(pointer.info() for pointer in ledger.pointers_at(tx, ledger.resolve(tx, at)))
+
+    def table(self, name: TableName, at: Ref) -> TableInfo:
+        """See ``CatalogReader.table``."""
+        return self.pointer(name, at).info()
+
+    def pointer(self, name: TableName, at: Ref) -> Pointer:
+        """Where the files of a table were at a commit.
+
+        Raises:
+            NoSuchTable: not there at that commit.
+        """
+        with self.database.reading() as tx:
+            return ledger.pointer_or_raise(tx, ledger.resolve(tx, at), name)
+
+    def frame_notes(self, name: TableName, at: Ref) -> FrameNotes | None:
+        """See ``CatalogReader.frame_notes``."""
+        return self.files.notes(_location(self.pointer(name, at)))
+
+    def log(self, ref: Ref = "main", *, limit: int | None = None, table: TableName | None = None) -> tuple[Commit, ...]:
+        """See ``CatalogReader.log``."""
+        with self.database.reading() as tx:
+            rows = ledger.log(tx, ledger.resolve(tx, ref), limit=limit, table=table)
+            return tuple(self._told(tx, row) for row in rows)
+
+    def tags(self) -> Mapping[str, CommitId]:
+        """See ``CatalogReader.tags``."""
+        with self.database.reading() as tx:
+            return ledger.tags(tx)
+
+    def scan(
+        self,
+        name: TableName,
+        scope: Scope,
+        at: Ref,
+        *,
+        columns: Sequence[str] | None = None,
+        filter: Filter | None = None,  # noqa: A002 - the word of the trade
+    ) -> ArrowReader:
+        """See ``CatalogReader.scan``."""
+        pointer = self.pointer(name, at)
+        reading = plan_reading(name, [column.name for column in pointer.columns], scope, columns, filter)
+        from pilotline.lake.schemas import arrow_schema_of
+
+        metadata = self.files.load(_location(pointer))
+        where = pushed_down(reading.before, metadata.schema())
+        batches = self.files.read(metadata, self.files.plan(metadata, where), reading.needed, where)
+        return reading.reader(arrow_schema_of(metadata.schema()), batches)
+
+    # -- Catalog -------------------------------------------------------------------------------------------------------
+
+    def transaction(self) -> AbstractContextManager[Session]:
+        """See ``Catalog.transaction``."""
+        return self.database.writing()
+
+    def create_branch(self, name: str, from_: Ref = "main", *, owner: str = "", run: str | None = None) -> Branch:
+        """See ``Catalog.create_branch``."""
+        with self.database.writing() as tx:
+            base = ledger.resolve(tx, from_)
+            opened = ledger.open_branch(tx, name, base, owner=owner or self._somebody(), run=run)
+            return ledger.as_branch(tx, ledger.branch_by_id(tx, opened))
+
+    def write(
+        self,
+        branch: str,
+        name: TableName,
+        data: ArrowTable | ArrowReader,
+        mode: WriteMode,
+        *,
+        notes: FrameNotes | None = None,
+        author: str = "",
+        message: str = "",
+    ) -> Written:
+        """See ``Catalog.write``."""
+        import pyarrow as pa
+
+        table = data if isinstance(data, pa.Table) else data.read_all()
+        for _ in range(_TRIES):
+            with self.database.reading() as tx:
+                row = ledger.writable(ledger.branch_row(tx, branch))
+                before = ledger.pointer_at(tx, row.id, row.head_seq, name)
+                if before is None:
+                    _refuse_near_name(tx, ledger.head_of(tx, row), name)
+            staged = self._stage(before, name, table, mode, notes)
+            with self.database.writing() as tx:
+                row = ledger.writable(ledger.branch_row(tx, branch))
+                if _place(ledger.pointer_at(tx, row.id, row.head_seq, name)) != _place(before):
+                    continue  # another writer was first: see what it left
+                commit = ledger.add_commit(
+                    tx, row.id, "write", author=author or self._somebody(), message=message, run=row.run
+                )
+                ledger.move_pointer(tx, commit, _pointer(name, staged))
+                reached("write-inside-transaction")
+                told = self._told(tx, commit)
+            reached("write-committed")
+            return Written(
+                commit=told, snapshot=staged.snapshot, rows=staged.rows, schema_changes=staged.schema_changes
+            )
+        raise LakeBusy(
+            f"others kept writing to {name} on '{branch}'",
+            try_next="write to a branch of your own",
+            table=str(name),
+            branch=branch,
+        )
+
+    def drop(self, branch: str, name: TableName, *, author: str = "", message: str = "") -> Commit:
+        """See ``Catalog.drop``."""
+        with self.database.writing() as tx:
+            row = ledger.writable(ledger.branch_row(tx, branch))
+            ledger.pointer_or_raise(tx, ledger.head_of(tx, row), name)
+            commit = ledger.add_commit(
+                tx, row.id, "drop", author=author or self._somebody(), message=message, run=row.run
+            )
+            gone = Pointer(
+                table=name, metadata_location=None, snapshot=SnapshotId(""), operation="drop", rows=0, columns=()
+            )
+            ledger.move_pointer(tx, commit, gone)
+            return self._told(tx, commit)
+
+    def mark_checked(self, branch: str, at: CommitId) -> Branch:
+        """See ``Catalog.mark_checked``."""
+        with self.database.writing() as tx:
+            return ledger.set_state(tx, branch, "checked", at=at)
+
+    def mark_failed(self, branch: str, because: str) -> Branch:
+        """See ``Catalog.mark_failed``."""
+        with self.database.writing() as tx:
+            return ledger.set_state(tx, branch, "failed", because=because)
+
+    def discard(self, branch: str) -> Branch:
+        """See ``Catalog.discard``."""
+        with self.database.writing() as tx:
+            return ledger.set_state(tx, branch, "closed")
+
+    def publish(
+        self,
+        branch: str,
+        onto: str = "main",
+        *,
+        expect: CommitId | None = None,
+        within: Transaction | None = None,
+        author: str = "",
+        message: str = "",
+        require_checked: bool = True,
+    ) -> Published:
+        """See ``Catalog.publish``."""
+        with self._transaction(within) as tx:
+            row = ledger.branch_row(tx, branch)
+            target = ledger.branch_row(tx, onto)
+            publishing.may_publish(tx, row, target, expect=expect, require_checked=require_checked)
+            commit, moved = publishing.publish(
+                tx, row, target, author=author or row.owner or self._somebody(), message=message
+            )
+            published = Published(commit=self._told(tx, commit), tables=moved)
+        if within is None:
+            reached("publish-committed")
+        return published
+
+    def rebase(self, branch: str, *, author: str = "") -> tuple[TableName, ...]:
+        """See ``Catalog.rebase``."""
+        for _ in range(_TRIES):
+            with self.database.reading() as tx:
+                row, onto, changes = publishing.rebaseable(tx, branch)
+                seen = onto.head_seq
+            joined = [change for change in changes if not change.untouched_there]
+            staged = {change.table: self._rebase_table(change) for change in joined}
+            reached("rebase-files-written")
+            with self.database.writing() as tx:
+                again, onto, changes = publishing.rebaseable(tx, branch)
+                if (again.id, again.head_seq, onto.head_seq) != (row.id, row.head_seq, seen):
+                    continue
+                moved = {
+                    change.table: _pointer(change.table, staged[change.table])
+                    if change.table in staged
+                    else replace(change.ours, operation="append" if change.ours_appended else "replace")
+                    for change in changes
+                }
+                publishing.rebase(tx, again, onto, moved, author=author or self._somebody())
+                reached("rebase-before-commit")
+            return tuple(staged)
+        raise LakeBusy(f"others kept publishing onto the parent of '{branch}'", try_next="try again", branch=branch)
+
+    def undo(
+        self, commit: CommitId, *, within: Transaction | None = None, author: str = "", message: str = ""
+    ) -> Commit:
+        """See ``Catalog.undo``."""
+        with self._transaction(within) as tx:
+            target = ledger.resolve(tx, commit)
+            words = message or f"undo {target.commit.id}: {target.commit.message}"
+            return self._told(tx, publishing.undo(tx, target, author=author or self._somebody(), message=words))
+
+    def tag(self, name: str, at: Ref) -> CommitId:
+        """See ``Catalog.tag``."""
+        ledger.check_branch_name(name)
+        with self.database.writing() as tx:
+            commit = ledger.resolve(tx, at).commit.id
+            taken = tx.execute(SQL["branch_by_name"], name=name)
+            if taken or ledger.tags(tx).get(name, commit) != commit:
+                raise BadBranch(f"there is a branch or tag '{name}' already", try_next="choose another name", name=name)
+            if name not in ledger.tags(tx):
+                tx.execute(SQL["add_tag"], name=name, commit_id=commit)
+            return commit
+
+    # -- Staging -------------------------------------------------------------------------------------------------------
+
+    def _stage(
+        self, before: Pointer | None, name: TableName, data: ArrowTable, mode: WriteMode, notes: FrameNotes | None
+    ) -> Staged:
+        """Write the files of the table as it will be."""
+        from pilotline.lake.files import refuse_nothing_to_hold
+        from pilotline.lake.frames import combine_notes
+        from pilotline.lake.rewriting import check_keys, make_room
+        from pilotline.lake.schemas import fit
+
+        refuse_nothing_to_hold(data.num_columns, data.num_rows)
+        location = _place(before)
+        whole = isinstance(mode, Replace)
+        by = mode.by if isinstance(mode, ReplacePartitions) else None
+        if by is not None and by not in data.column_names:
+            raise NoSuchColumn(
+                f"what is written to {name} has no column '{by}' to divide it by",
+                try_next="correct the partition in the contract",
+                column=by,
+            )
+        if isinstance(mode, MergeOn):
+            check_keys(name, data, mode.keys)
+        if location is not None and not whole:
+            notes = combine_notes(self.files.notes(location), notes)
+        metadata, changes = self.files.prepare(
+            location,
+            name,
+            data.schema,
+            whole=whole,
+            allow_schema_change=isinstance(mode, Replace) and mode.allow_schema_change,
+            partition_by=by if by is not None and _few_values(data, by) else None,
+            notes=notes,
+        )
+        fitted = fit(data, metadata.schema())
+        added = self.files.write_data(metadata, fitted)
+        match mode:
+            case Replace():
+                return self.files.stage(metadata, added, keep=(), schema_changes=changes)
+            case Append():
+                return self.files.stage(metadata, added, keep="all", schema_changes=changes)
+            case ReplacePartitions(by=column):
+                room = make_room(self.files, metadata, (column,), fitted)
+            case MergeOn(keys=keys):
+                room = make_room(self.files, metadata, keys, fitted)
+            case _:
+                assert_never(mode)
+        return self.files.stage(metadata, [*room.rewritten, *added], keep=room.kept, schema_changes=changes)
+
+    def _rebase_table(self, change: publishing.Change) -> Staged:
+        """The branch's new files on top of what the other side has now."""
+        files = self.files
+        base = {entry.data_file.file_path for entry in files.entries(files.load(_location(change.base)))}
+        ours = files.entries(files.load(_location(change.ours)))
+        theirs = _location(change.theirs)
+        added = [entry.data_file for entry in ours if entry.data_file.file_path not in base]
+        return files.rebase(theirs, _location(change.ours), added)
+
+    # -- Small things --------------------------------------------------------------------------------------------------
+
+    def _transaction(self, within: Transaction | None) -> AbstractContextManager[Any]:
+        return self.database.writing() if within is None else nullcontext(within)
+
+    def _told(self, tx: Session, row: CommitRow) -> Commit:
+        return replace(row.commit, tables=ledger.tables_of(tx, row))
+
+    def _somebody(self) -> str:
+        if self._author is None:
+            try:
+                self._author = getpass.getuser()
+            except (OSError, KeyError):
+                self._author = "somebody"
+        return self._author
+
+
+def _location(pointer: Pointer | None) -> str:
+    if pointer is None or pointer.metadata_location is None:
+        raise AssertionError("a table that is not there was looked up as if it were")
+    return pointer.metadata_location
+
+
+def _place(pointer: Pointer | None) -> str | None:
+    return pointer.metadata_location if pointer else None
+
+
+def _pointer(name: TableName, staged: Staged) -> Pointer:
+    return Pointer(
+        table=name,
+        metadata_location=staged.metadata_location,
+        snapshot=staged.snapshot,
+        operation=staged.operation,
+        rows=staged.rows,
+        columns=staged.columns,
+    )
+
+
+def _few_values(data: ArrowTable, column: str, limit: int = 1000) -> bool:
+    """Whether a file for each value of a column makes sense."""
+    return len(data.column(column).unique()) <= limit
+
+
+def _refuse_near_name(tx: Session, at: CommitRow, name: TableName) -> None:
+    for pointer in ledger.pointers_at(tx, at):
+        if str(pointer.table).lower() == str(name).lower():
+            raise BadTableName(
+                f"{name} and {pointer.table} differ in case alone, which SQL does not see",
+                try_next="choose another name",
+                name=str(name),
+            )

@@ -1,0 +1,150 @@
+"""Which rows of a table make room for what is written: by partition, or by keys. Files without such rows stay as they are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from pilotline.lake.arrow_types import compute
+from pilotline.lake.errors import BadKeys, NoSuchColumn
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pyiceberg.expressions import BooleanExpression
+    from pyiceberg.manifest import DataFile, ManifestEntry
+    from pyiceberg.table.metadata import TableMetadata
+
+    from pilotline.domain.tables import TableName
+    from pilotline.lake.arrow_types import ArrowArray, ArrowTable
+    from pilotline.lake.files import Files
+
+__all__ = ["Room", "check_keys", "make_room"]
+
+#: More values than this are looked for by their smallest and greatest.
+_MANY_VALUES = 200
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Room:
+    """What stays of a table: whole files, and what was left of the others in new files."""
+
+    kept: tuple[ManifestEntry, ...]
+    rewritten: tuple[DataFile, ...]
+
+
+def check_keys(name: TableName, data: ArrowTable, keys: Sequence[str]) -> None:
+    """Refuse keys that do not name one row each.
+
+    Raises:
+        NoSuchColumn: ``data`` has no such column.
+        BadKeys: a key is NULL, or occurs twice.
+    """
+    for key in keys:
+        if key not in data.column_names:
+            raise NoSuchColumn(
+                f"what is written to {name} has no column '{key}' to merge on",
+                try_next="correct the keys in the contract",
+                column=key,
+            )
+        if data.column(key).null_count:
+            raise BadKeys(
+                f"{data.column(key).null_count} rows for {name} have no {key}, which is a key",
+                try_next="drop these rows or fill the key",
+                column=key,
+            )
+    distinct = data.group_by(list(keys)).aggregate([]).num_rows
+    if distinct != data.num_rows:
+        raise BadKeys(
+            f"{data.num_rows - distinct} rows for {name} repeat the key ({', '.join(keys)}) of another",
+            try_next="keep one row a key, or merge on more columns",
+            keys=list(keys),
+        )
+
+
+def make_room(files: Files, metadata: TableMetadata, keys: Sequence[str], coming: ArrowTable) -> Room:
+    """Find the files whose rows share ``keys`` with what is coming, and write them again without these rows.
+
+    ``metadata`` has the schema that the table will have, ``coming`` its types.
+    """
+    from pilotline.lake.schemas import arrow_schema_of, fit
+
+    pc = compute()
+    suspects = {task.file.file_path: task for task in files.plan(metadata, _may_hold(metadata, keys, coming))}
+    wanted = coming.select(list(keys)).group_by(list(keys)).aggregate([]).select(list(keys))
+    columns = metadata.schema().column_names
+    kept: list[ManifestEntry] = []
+    rewritten: list[DataFile] = []
+    for entry in files.entries(metadata):
+        task = suspects.get(entry.data_file.file_path)
+        if task is None:
+            kept.append(entry)
+            continue
+        stored = arrow_schema_of(metadata.schema().select(*keys))
+        there = _table(files.read(metadata, [task], list(keys)), stored)
+        meets = _shares(there, wanted)
+        if not task.delete_files and not pc.any(meets).as_py():
+            kept.append(entry)
+        elif not pc.all(meets).as_py():
+            rows = _table(files.read(metadata, [task], columns), arrow_schema_of(metadata.schema()))
+            rewritten += files.write_data(metadata, fit(rows.filter(pc.invert(meets)), metadata.schema()))
+        # else all its rows make room, and the file is left out
+    return Room(kept=tuple(kept), rewritten=tuple(rewritten))
+
+
+def _table(batches: Any, schema: Any) -> ArrowTable:
+    import pyarrow as pa
+
+    parts = [pa.Table.from_batches([batch]).select(schema.names).cast(schema) for batch in batches]
+    return pa.concat_tables(parts) if parts else schema.empty_table()
+
+
+def _shares(there: ArrowTable, wanted: ArrowTable) -> ArrowArray:
+    """Which rows of ``there`` have their keys in ``wanted``; NULL equals NULL."""
+    import pyarrow as pa
+
+    pc = compute()
+
+    if there.num_columns == 1:
+        values = wanted.column(0).cast(there.column(0).type).combine_chunks()
+        return pc.is_in(there.column(0), value_set=values)
+    import duckdb
+
+    with duckdb.connect() as engine:
+        engine.register("there", there.append_column("__row", pa.array(range(there.num_rows), pa.int64())))
+        engine.register("wanted", wanted)
+        on = " AND ".join(f"t.{quoted(key)} IS NOT DISTINCT FROM w.{quoted(key)}" for key in wanted.column_names)
+        hits: Any = engine.execute(
+            f"SELECT __row FROM there t WHERE EXISTS (SELECT 1 FROM wanted w WHERE {on})"
+        ).to_arrow_table()
+    return pc.is_in(
+        pa.chunked_array([pa.array(range(there.num_rows), pa.int64())]), value_set=hits.column(0).combine_chunks()
+    )
+
+
+def _may_hold(metadata: TableMetadata, keys: Sequence[str], coming: ArrowTable) -> BooleanExpression | None:
+    """What the files that can share a key have in common, by their smallest and greatest values."""
+    from pilotline.domain.access import Compare, In, all_of
+    from pilotline.lake.governing import pushed_down
+
+    pc = compute()
+    parts: list[Any] = []
+    for key in keys:
+        column = coming.column(key)
+        if column.null_count or not len(column):
+            continue
+        distinct = column.unique() if len(column) < _MANY_VALUES * 100 else None
+        if distinct is not None and len(distinct) <= _MANY_VALUES:
+            parts.append(In(key, tuple(distinct.to_pylist())))
+            continue
+        try:
+            ends = pc.min_max(column).as_py()
+        except (NotImplementedError, TypeError):
+            continue
+        parts += [Compare(key, ">=", ends["min"]), Compare(key, "<=", ends["max"])]
+    return pushed_down(all_of(*parts), metadata.schema()) if parts else None
+
+
+def quoted(name: str) -> str:
+    """An identifier of the SQL engine."""
+    return '"' + name.replace('"', '""') + '"'
