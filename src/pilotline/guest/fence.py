@@ -1,0 +1,343 @@
+"""Nothing leaks out: what would reach outside the scratch copy is stopped before it happens, and named.
+
+What user code asks of the interpreter passes through audit events; each kind that the request does not allow is
+answered with ``Stopped``, which is no ``Exception``, so that ``except Exception`` does not hide it. One that is
+swallowed all the same stands in ``Fence.violations``.
+"""
+
+import os
+import shutil
+import sys
+
+from . import audit, shell_words
+
+NETWORK = "PL120"
+SUBPROCESS = "PL121"
+WRITE = "PL122"
+DATABASE = "PL123"
+ASKS = "PL116"
+
+_ALLOWED_AS = {NETWORK: "network", SUBPROCESS: "subprocess", WRITE: "write", DATABASE: "database"}
+_WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
+_DATABASE_PORTS = {1433, 1521, 3306, 5432, 5439, 6379, 8123, 9000, 9042, 27017, 50000}
+_DATABASE_DRIVERS = {
+    "psycopg2", "psycopg", "asyncpg", "pg8000", "MySQLdb", "pymysql", "mysql", "pyodbc", "cx_Oracle", "oracledb",
+    "pymssql", "ibm_db", "pymongo", "redis", "cassandra", "snowflake", "redshift_connector", "clickhouse_driver",
+    "teradatasql", "trino", "pyhive", "databricks", "neo4j", "influxdb", "elasticsearch",
+}  # fmt: skip
+#: Drivers written in C, whose connections raise no event: their ``connect`` is wrapped when they are imported.
+_C_DRIVERS = ("psycopg2", "psycopg", "MySQLdb", "pyodbc", "cx_Oracle", "oracledb", "pymssql", "ibm_db", "teradatasql")
+_ONE_PATH = {
+    "os.remove": 0, "os.rmdir": 0, "os.mkdir": 0, "os.truncate": 0, "os.chmod": 0, "os.chown": 0, "os.utime": 0,
+    "os.setxattr": 0, "os.removexattr": 0, "shutil.rmtree": 0, "shutil.chown": 0, "os.chflags": 0,
+}  # fmt: skip
+_TARGET_PATHS = {"os.rename": (0, 1), "os.link": (1,), "os.symlink": (1,)}
+
+
+class Stopped(BaseException):
+    """User code was about to do what is not allowed here.
+
+    Attributes:
+        code: which kind of thing, ``PL1xx``.
+        what: what it wanted to reach, in a few words.
+    """
+
+    def __init__(self, code, message, what=""):
+        super().__init__(message)
+        self.code = code
+        self.what = what
+
+
+class Fence:
+    """Listens to audit events and stops what the request does not allow.
+
+    Args:
+        places: where paths lie.
+        allow: kinds that the user allows: ``network``, ``subprocess``, ``write``, ``database``.
+    """
+
+    def __init__(self, places, allow=()):
+        self.places = places
+        self.allow = frozenset(allow)
+        #: Everything that was stopped: ``(code, what, cell, line)``.
+        self.violations = []
+        #: What was reached or wanted, by kind, since the recorder last took it.
+        self.seen = {"network": [], "processes": [], "databases": [], "installs": []}
+
+    def raise_up(self):
+        """Begin to listen."""
+        for event in ("socket.connect", "socket.sendto", "socket.sendmsg", "socket.getaddrinfo"):
+            audit.listen(event, self._network)
+        for event in ("socket.gethostbyname", "socket.gethostbyaddr", "urllib.Request", "ftplib.connect"):
+            audit.listen(event, self._network)
+        audit.listen("subprocess.Popen", self._popen)
+        audit.listen("os.system", self._system)
+        for event in ("os.exec", "os.posix_spawn", "os.spawn", "os.startfile", "os.startfile/2", "pty.spawn"):
+            audit.listen(event, self._exec)
+        audit.listen("sqlite3.connect", self._sqlite)
+        audit.listen("open", self._open)
+        for event in (*_ONE_PATH, *_TARGET_PATHS):
+            audit.listen(event, self._changes)
+        if "database" not in self.allow:
+            sys.meta_path.insert(0, _DriverFinder(self))
+
+    def take(self):
+        """What was reached or wanted since the last call, by kind."""
+        taken = {kind: list(dict.fromkeys(items)) for kind, items in self.seen.items()}
+        for items in self.seen.values():
+            items.clear()
+        return taken
+
+    def stop(self, code, what, message):
+        """Stop user code unless this kind is allowed.
+
+        Raises:
+            Stopped: it is not.
+        """
+        allowed = _ALLOWED_AS.get(code)
+        if allowed in self.allow:
+            return
+        cell, line = user_line()
+        self.violations.append({"code": code, "what": what, "cell": cell, "line": line})
+        where = f"line {line} of cell {cell} " if cell else ""
+        ask = f" (--allow {allowed})" if allowed else ""
+        raise Stopped(code, f"{where}{message}, which is not allowed here{ask}", what)
+
+    # ---- network and databases
+
+    def _network(self, event, arguments):
+        address = arguments[1] if event.startswith("socket.") and event not in _NAMES else arguments[0]
+        if event == "socket.getaddrinfo":
+            address = (arguments[0], arguments[1])
+        elif event == "ftplib.connect":
+            address = (arguments[1], arguments[2])
+        elif event in {"socket.sendto", "socket.sendmsg"} and arguments[1] is None:
+            return
+        host, port = _host_and_port(address)
+        if host is None:
+            # A Unix socket: processes of one machine that work together, or a database.
+            if not _is_database_socket(address):
+                return
+            host, port = _text(address), None
+        elif event != "socket.connect" and host in _OWN_NAMES:
+            return
+        what = f"{host}:{port}" if port else str(host)
+        if _from_database() or (isinstance(port, int) and port in _DATABASE_PORTS):
+            self.seen["databases"].append(what)
+            self.stop(DATABASE, what, f"connects to a database ({what})")
+        else:
+            self.seen["network"].append(what)
+            self.stop(NETWORK, what, f"uses the network ({what})")
+
+    def _sqlite(self, event, arguments):
+        name = arguments[0]
+        text = os.fsdecode(name) if isinstance(name, bytes) else str(name)
+        if text in {"", ":memory:"} or "mode=memory" in text:
+            return
+        path = text[5:].partition("?")[0] if text.startswith("file:") else text
+        path = self.places.absolute(path)
+        if path is None or not self.places.matters(path):
+            return
+        self.seen["databases"].append(self.places.said(path))
+        if not self.places.may_write(path):
+            self.stop(DATABASE, path, f"opens a database outside of the notebook's folder ({path})")
+
+    # ---- processes
+
+    def _popen(self, event, arguments):
+        self._process(arguments[1] if arguments[1] else arguments[0])
+
+    def _system(self, event, arguments):
+        self._process(os.fsdecode(arguments[0]) if isinstance(arguments[0], bytes) else arguments[0])
+
+    def _exec(self, event, arguments):
+        if event == "os.spawn":
+            self._process(arguments[2])
+        elif event.startswith("os.startfile") or event == "pty.spawn":
+            self._process(arguments[0])
+        else:
+            self._process(arguments[1] or arguments[0])
+
+    def _process(self, command):
+        kind, text = shell_words.judge(command)
+        if kind == "worker":
+            return
+        if kind == "install":
+            self.seen["installs"].append(text)
+        else:
+            self.seen["processes"].append(text)
+        if kind != "harmless":
+            self.stop(SUBPROCESS, text, f"starts another program ({text[:200]})")
+
+    def run_command(self, command):
+        """Whether a shell line may be run; an installation is noted and never run.
+
+        Raises:
+            Stopped: it may not, and it is no installation.
+        """
+        kind, text = shell_words.judge(command)
+        if kind == "install":
+            self.seen["installs"].append(text)
+            return False
+        return True
+
+    # ---- files
+
+    def _open(self, event, arguments):
+        path, mode, flags = arguments
+        if isinstance(path, int) or path is None:
+            return
+        if isinstance(mode, str):
+            if not any(letter in mode for letter in "wax+"):
+                return
+        elif not (isinstance(flags, int) and flags & _WRITING):
+            if path == "/dev/tty":
+                self.stop(ASKS, "terminal", "waits for an answer from the keyboard")
+            return
+        if path in {"/dev/tty", b"/dev/tty"}:
+            self.stop(ASKS, "terminal", "waits for an answer from the keyboard")
+        self._write(path, empties=isinstance(mode, str) and "w" in mode)
+
+    def _changes(self, event, arguments):
+        positions = _TARGET_PATHS.get(event) or (_ONE_PATH[event],)
+        for position in positions:
+            path = arguments[position]
+            if event == "os.mkdir" and _exists(path):
+                continue  # it will fail as it would without us
+            self._write(path, breaks=event in {"os.truncate", "os.chmod", "os.utime", "os.setxattr"})
+
+    def _write(self, path, empties=False, breaks=True):
+        absolute = self.places.absolute(path)
+        if absolute is None:
+            return
+        if breaks and self.places.inside(absolute):
+            _break_link(absolute, self.places, empties)
+        if not self.places.may_write(absolute):
+            self.stop(WRITE, absolute, f"writes outside of the notebook's folder ({absolute})")
+
+
+def user_line():
+    """``(cell, line)`` of the innermost user code that is being executed; ``(None, None)`` if there is none."""
+    frame = sys._getframe(1)
+    while frame is not None:
+        name = frame.f_code.co_filename
+        if name.startswith("<cell "):
+            number = name[6:-1].split(" ")[0]
+            return (int(number) if number.isdigit() else None), frame.f_lineno
+        frame = frame.f_back
+    return None, None
+
+
+def _break_link(path, places, empties):
+    """Give the scratch folder a file of its own before a linked one is written: the link leads to the user's data."""
+    try:
+        info = os.lstat(path)
+    except OSError:
+        return
+    import stat
+
+    linked = stat.S_ISLNK(info.st_mode) and not places.inside(os.path.realpath(path))
+    if not linked and not (stat.S_ISREG(info.st_mode) and info.st_nlink > 1):
+        return
+    try:
+        if empties:
+            os.unlink(path)
+            return
+        temporary = path + ".own"
+        shutil.copy2(path, temporary)
+        os.replace(temporary, path)
+    except OSError:
+        return
+
+
+def _exists(path):
+    try:
+        return os.path.isdir(path)
+    except (TypeError, ValueError):
+        return False
+
+
+_NAMES = {"socket.getaddrinfo", "socket.gethostbyname", "socket.gethostbyaddr"}
+_OWN_NAMES = {"localhost", "127.0.0.1", "::1", "0.0.0.0", "::", ""}  # noqa: S104 (compared, not bound to)
+
+
+def _host_and_port(address):
+    if isinstance(address, tuple) and len(address) >= 2:
+        host = address[0]
+        return (_text(host) if host is not None else ""), address[1]
+    if isinstance(address, str) and "://" in address:
+        from urllib.parse import urlsplit
+
+        try:
+            parts = urlsplit(address)
+            return (parts.hostname, parts.port) if parts.scheme not in {"file", "data"} else (None, None)
+        except ValueError:
+            return address, None
+    if isinstance(address, str) and not address.startswith(("/", "\0")):
+        return address, None
+    return None, None
+
+
+def _is_database_socket(address):
+    text = _text(address)
+    return any(part in text for part in (".s.PGSQL", "mysql", "mongodb", "redis"))
+
+
+def _text(value):
+    return os.fsdecode(value) if isinstance(value, (str, bytes)) else str(value)
+
+
+def _from_database():
+    """Whether a database driver is among the callers."""
+    frame = sys._getframe(1)
+    depth = 0
+    while frame is not None and depth < 60:
+        root = str(frame.f_globals.get("__name__", "")).partition(".")[0]
+        if root in _DATABASE_DRIVERS:
+            return True
+        frame = frame.f_back
+        depth += 1
+    return False
+
+
+class _DriverFinder:
+    """Wraps ``connect`` of database drivers written in C as they are imported."""
+
+    def __init__(self, fence):
+        self._fence = fence
+        self._busy = set()
+
+    def find_spec(self, name, path=None, target=None):
+        if name not in _C_DRIVERS or name in self._busy:
+            return None
+        import importlib.util
+
+        self._busy.add(name)
+        try:
+            spec = importlib.util.find_spec(name)
+        except (ImportError, ValueError):
+            return None
+        finally:
+            self._busy.discard(name)
+        if spec is None or spec.loader is None or not hasattr(spec.loader, "exec_module"):
+            return None
+        execute = spec.loader.exec_module
+        fence = self._fence
+
+        def exec_module(module):
+            execute(module)
+
+            def connect(*arguments, **options):
+                fence.seen["databases"].append(name)
+                fence.stop(DATABASE, name, f"connects to a database (by {name})")
+                return original(*arguments, **options)
+
+            original = getattr(module, "connect", None)
+            if original is not None:
+                module.connect = connect
+
+        try:
+            spec.loader.exec_module = exec_module
+        except AttributeError:
+            return None
+        return spec
