@@ -9,9 +9,12 @@ interpreter:
     a value comes from = ("parameter", name) | ("result", step number, name) | ("literal", value)
 """
 
+from __future__ import annotations
+
 import ast
 import difflib
 import re
+from typing import Any, NamedTuple
 
 _TABLE = re.compile(r"[A-Za-z_]\w*\.[A-Za-z_]\w*\Z")
 _PATHS = frozenset({"Path", "pathlib.Path", "PurePath", "pathlib.PurePath"})
@@ -30,156 +33,111 @@ class FlowError(Exception):
 
     code = "PL140"
 
-    def __init__(self, line, message, mend):
-        super().__init__("line %d: %s" % (line, message))
+    def __init__(self, line: int, message: str, mend: str) -> None:
+        super().__init__(f"line {line}: {message}")
         self.line = line
         self.message = message
         self.mend = mend
 
 
-class Parameter:
-    """One keyword parameter of the pipeline.
+class Parameter(NamedTuple):
+    """One keyword parameter of the pipeline."""
 
-    Attributes:
-        kind: ``file`` (annotated ``Path``), ``table`` (a name that a step gives to ``pilotline.read``) or ``value``.
-        annotation: its source text, or None.
-        default: source text of the default, or None where the parameter must be given.
-        value: the default as plain data (paths as text) where ``constant``; else None.
-        constant: the default's value can be told from the source.
-    """
+    name: str
+    #: ``file`` (annotated ``Path``), ``table`` (a name that a step gives to ``pilotline.read``) or ``value``.
+    kind: str
+    #: Source text, or None.
+    annotation: str | None
+    #: Source text of the default, or None where the parameter must be given.
+    default: str | None
+    #: The default as plain data (paths as text) where ``constant``; else None.
+    value: Any
+    #: The default's value can be told from the source.
+    constant: bool
+    line: int
 
-    __slots__ = ("annotation", "constant", "default", "kind", "line", "name", "value")
-
-    def __init__(self, name, annotation, default, value, constant, kind, line):
-        self.name = name
-        self.annotation = annotation
-        self.default = default
-        self.value = value
-        self.constant = constant
-        self.kind = kind
-        self.line = line
-
-    def as_json(self):
+    def as_json(self) -> dict[str, Any]:
         """As one JSON-ready object."""
-        return {
-            "name": self.name,
-            "kind": self.kind,
-            "annotation": self.annotation,
-            "default": self.default,
-            "value": self.value if _is_json(self.value) else None,
-            "constant": self.constant,
-            "line": self.line,
-        }
+        return {**self._asdict(), "value": self.value if _is_json(self.value) else None}
 
 
-class Argument:
-    """Where the value of one argument of a step comes from.
+class Argument(NamedTuple):
+    """Where the value of one argument of a step comes from."""
 
-    Attributes:
-        parameter: the step function's own name for it.
-        kind: ``parameter``, ``result`` or ``literal``.
-        name: the name in ``pipeline`` (None for a literal).
-        step: number of the step that made it (None unless ``kind`` is ``result``).
-        value: the literal.
-        text: source text of the argument.
-    """
+    #: The step function's own name for it.
+    parameter: str
+    #: ``parameter`` (of the pipeline), ``result`` (of an earlier step) or ``literal``.
+    kind: str
+    #: Source text of the argument.
+    text: str
+    #: Its name in ``pipeline``; None for a literal.
+    name: str | None = None
+    #: Number of the step that made it; None unless ``kind`` is ``result``.
+    step: int | None = None
+    #: The literal.
+    value: Any = None
 
-    __slots__ = ("kind", "name", "parameter", "step", "text", "value")
-
-    def __init__(self, parameter, kind, text, name=None, step=None, value=None):
-        self.parameter = parameter
-        self.kind = kind
-        self.text = text
-        self.name = name
-        self.step = step
-        self.value = value
-
-    def as_json(self):
+    def as_json(self) -> dict[str, Any]:
         """As one JSON-ready object."""
-        return {
-            "parameter": self.parameter,
-            "kind": self.kind,
-            "name": self.name,
-            "step": self.step,
-            "text": self.text,
-        }
+        return {**self._asdict(), "value": self.value if _is_json(self.value) else None}
 
 
-class Step:
-    """One call in the body of ``pipeline``.
+class Step(NamedTuple):
+    """One call in the body of ``pipeline``."""
 
-    Attributes:
-        name: the function's name, with ``_2``, ``_3``... where it is called again.
-        function: name of the module-level function.
-        arguments: ``Argument``, in the order of the call.
-        results: names that the call's value is bound to; several are unpacked.
-        unpacks: the value is a sequence that is taken apart (also for ``(a,) = step()``).
-        line: of the call in the module.
-        starts, ends: first and last line of the function, decorators included.
-    """
-
-    __slots__ = ("arguments", "ends", "function", "line", "name", "number", "results", "starts", "unpacks")
-
-    def __init__(self, number, name, function, arguments, results, unpacks, line, starts, ends):
-        self.number = number
-        self.name = name
-        self.function = function
-        self.arguments = arguments
-        self.results = results
-        self.unpacks = unpacks
-        self.line = line
-        self.starts = starts
-        self.ends = ends
+    number: int
+    #: The function's name, with ``_2``, ``_3``... where it is called again.
+    name: str
+    #: Name of the module-level function.
+    function: str
+    #: In the order of the call.
+    arguments: tuple[Argument, ...]
+    #: Names that the call's value is bound to.
+    results: tuple[str, ...]
+    #: The value is a sequence that is taken apart, as in ``a, b = step()``.
+    unpacks: bool
+    #: Line of the call in the module.
+    line: int
+    #: First and last line of the function, decorators included.
+    starts: int
+    ends: int
 
     @property
-    def reads_from(self):
+    def reads_from(self) -> list[int]:
         """Numbers of the steps whose results it takes."""
         return sorted({argument.step for argument in self.arguments if argument.step is not None})
 
-    def as_json(self):
+    def as_json(self) -> dict[str, Any]:
         """As one JSON-ready object."""
-        return {
-            "number": self.number,
-            "name": self.name,
-            "function": self.function,
-            "arguments": [argument.as_json() for argument in self.arguments],
-            "results": list(self.results),
-            "reads_from": self.reads_from,
-            "line": self.line,
-        }
+        arguments = [argument.as_json() for argument in self.arguments]
+        return {**self._asdict(), "arguments": arguments, "results": list(self.results), "reads_from": self.reads_from}
 
 
-class Flow:
-    """What ``pipeline`` of a module does.
+class Flow(NamedTuple):
+    """What ``pipeline`` of a module does."""
 
-    Attributes:
-        parameters: ``Parameter``, in order.
-        steps: ``Step``, in order.
-        returns: published name -> ``Argument`` that says where the value comes from.
-        doc: docstring of ``pipeline`` or None; ``module_doc`` that of the module.
-    """
+    parameters: tuple[Parameter, ...]
+    steps: tuple[Step, ...]
+    #: Published name -> where the value comes from.
+    returns: dict[str, Argument]
+    #: Docstrings of ``pipeline`` and of the module.
+    doc: str | None
+    module_doc: str | None
+    line: int
 
-    __slots__ = ("doc", "line", "module_doc", "parameters", "returns", "steps")
-
-    def __init__(self, parameters, steps, returns, doc, module_doc, line):
-        self.parameters = parameters
-        self.steps = steps
-        self.returns = returns
-        self.doc = doc
-        self.module_doc = module_doc
-        self.line = line
-
-    def as_json(self):
+    def as_json(self) -> dict[str, Any]:
         """As one JSON-ready object."""
         return {
             "parameters": [parameter.as_json() for parameter in self.parameters],
             "steps": [step.as_json() for step in self.steps],
             "returns": {key: argument.as_json() for key, argument in self.returns.items()},
             "doc": self.doc,
+            "module_doc": self.module_doc,
+            "line": self.line,
         }
 
 
-def read_flow(source):
+def read_flow(source: str) -> Flow:
     """The ``Flow`` of a module, given as text.
 
     Raises:
@@ -188,19 +146,19 @@ def read_flow(source):
     try:
         module = ast.parse(source)
     except SyntaxError as error:
-        raise FlowError(error.lineno or 1, "not Python: %s" % error.msg, "put the syntax right") from None
+        raise FlowError(error.lineno or 1, f"not Python: {error.msg}", "put the syntax right") from None
     return _Reader(module).flow()
 
 
 class _Reader:
-    def __init__(self, module):
+    def __init__(self, module: ast.Module) -> None:
         self.module = module
-        self.functions = {}
-        self.constants = {}
-        self.read_calls = set()
+        self.functions: dict[str, Any] = {}
+        self.constants: dict[str, ast.expr] = {}
+        self.read_calls: set[str] = set()
         self._module_names()
 
-    def _module_names(self):
+    def _module_names(self) -> None:
         """What the module's own names are: functions, constants, and the ways to say ``pilotline.read``."""
         for node in self.module.body:
             if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
@@ -216,22 +174,22 @@ class _Reader:
             else:
                 self._assigned(node)
 
-    def _assigned(self, node):
+    def _assigned(self, node: Any) -> None:
         targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
         for target in targets:
             for name in ast.walk(target) if target is not None else ():
                 if isinstance(name, ast.Name):
                     self.functions.pop(name.id, None)
                     self.constants.pop(name.id, None)
-        if isinstance(node, (ast.Assign, ast.AnnAssign)) and len(targets) == 1 and isinstance(targets[0], ast.Name):
-            if node.value is not None:
-                self.constants[targets[0].id] = node.value
+        plain = isinstance(node, (ast.Assign, ast.AnnAssign)) and len(targets) == 1 and isinstance(targets[0], ast.Name)
+        if plain and node.value is not None:
+            self.constants[targets[0].id] = node.value
 
-    def flow(self):
+    def flow(self) -> Flow:
         """The flow of the function ``pipeline``."""
         node = self.functions.get("pipeline")
         if node is None:
-            raise FlowError(1, "there is no function `pipeline`", "add one: `%s`" % EXAMPLE)
+            raise FlowError(1, "there is no function `pipeline`", f"add one: `{EXAMPLE}`")
         if isinstance(node, ast.AsyncFunctionDef):
             raise FlowError(node.lineno, "`pipeline` is async", "make it a plain `def`; await inside the steps")
         if node.decorator_list:
@@ -242,27 +200,28 @@ class _Reader:
             body = body[1:]
         bound = dict.fromkeys(argument.arg for argument in node.args.kwonlyargs)
         self._only_keywords(node)
-        steps = [self._step(number, part, bound) for number, part in enumerate(body[:-1])]
-        for step in steps:
-            earlier = [other.function for other in steps[: step.number]].count(step.function)
-            step.name = step.function if not earlier else "%s_%d" % (step.function, earlier + 1)
+        steps = []
+        for number, part in enumerate(body[:-1]):
+            step = self._step(number, part, bound)
+            times = 1 + [earlier.function for earlier in steps].count(step.function)
+            steps.append(step if times == 1 else step._replace(name=f"{step.function}_{times}"))
         returns = self._returns(body[-1] if body else node, bound)
         parameters = self._parameters(node, steps)
-        return Flow(parameters, steps, returns, doc, ast.get_docstring(self.module), node.lineno)
+        return Flow(tuple(parameters), tuple(steps), returns, doc, ast.get_docstring(self.module), node.lineno)
 
-    def _only_keywords(self, node):
+    def _only_keywords(self, node: ast.FunctionDef) -> None:
         args = node.args
         for argument in list(getattr(args, "posonlyargs", ())) + args.args + [args.vararg, args.kwarg]:
             if argument is not None:
                 raise FlowError(
                     argument.lineno,
-                    "`%s` is not a keyword parameter" % argument.arg,
-                    "name every parameter of `pipeline` after a star: `%s`" % EXAMPLE,
+                    f"`{argument.arg}` is not a keyword parameter",
+                    f"name every parameter of `pipeline` after a star: `{EXAMPLE}`",
                 )
 
     # -- parameters
 
-    def _parameters(self, node, steps):
+    def _parameters(self, node: ast.FunctionDef, steps: list[Step]) -> list[Parameter]:
         read = self._read_parameters(steps)
         found = []
         for argument, default in zip(node.args.kwonlyargs, node.args.kw_defaults):
@@ -272,35 +231,34 @@ class _Reader:
             kind = "value"
             if _names_path(argument.annotation):
                 kind = "file"
-            elif annotation in ("str", "'str'") and argument.arg in read:
-                if default is None or (isinstance(value, str) and _TABLE.match(value)):
-                    kind = "table"
+            elif annotation in ("str", "'str'") and argument.arg in read and (default is None or _is_table(value)):
+                kind = "table"
             found.append(
                 Parameter(
-                    argument.arg,
-                    annotation,
-                    None if default is None else ast.unparse(default),
-                    value if constant else None,
-                    constant,
-                    kind,
-                    argument.lineno,
+                    name=argument.arg,
+                    kind=kind,
+                    annotation=annotation,
+                    default=None if default is None else ast.unparse(default),
+                    value=value if constant else None,
+                    constant=constant,
+                    line=argument.lineno,
                 )
             )
         return found
 
-    def _read_parameters(self, steps):
+    def _read_parameters(self, steps: list[Step]) -> set[str | None]:
         """Parameters of the pipeline that some step hands to ``pilotline.read``."""
         read = set()
         for step in steps:
             inner = set()
             for node in ast.walk(self.functions[step.function]):
-                if isinstance(node, ast.Call) and node.args and isinstance(node.args[0], ast.Name):
-                    if ast.unparse(node.func) in self.read_calls:
-                        inner.add(node.args[0].id)
+                called = isinstance(node, ast.Call) and node.args and isinstance(node.args[0], ast.Name)
+                if called and ast.unparse(node.func) in self.read_calls:
+                    inner.add(node.args[0].id)
             read.update(a.name for a in step.arguments if a.kind == "parameter" and a.parameter in inner)
         return read
 
-    def _constant(self, node, depth=0):
+    def _constant(self, node: ast.expr, depth: int = 0) -> Any:
         """The value of a default: a literal, a path, or a constant of the module; ``_MISSING`` for all else."""
         if isinstance(node, ast.Name) and node.id in self.constants and depth < 5:
             return self._constant(self.constants[node.id], depth + 1)
@@ -323,7 +281,7 @@ class _Reader:
 
     # -- steps
 
-    def _step(self, number, node, bound):
+    def _step(self, number: int, node: ast.stmt, bound: dict[str, int | None]) -> Step:
         if isinstance(node, ast.Return):
             raise FlowError(node.lineno, "`return` before the last statement", "keep one `return`, at the end")
         results, unpacks, call = _targets(node)
@@ -331,69 +289,77 @@ class _Reader:
             what = "a call of one step" if isinstance(node, (ast.Assign, ast.AnnAssign, ast.Expr)) else "a plain call"
             raise FlowError(
                 node.lineno,
-                "`%s` is not %s" % (_first_line(node), what),
+                f"`{_first_line(node)}` is not {what}",
                 "move it into a step: a function of this module that takes values and returns values",
             )
         function = self._function(call)
         arguments = self._arguments(call, function, bound)
         for name in results:
             bound[name] = number
-        first = min([function.lineno] + [part.lineno for part in function.decorator_list])
-        ends = function.end_lineno
-        return Step(number, function.name, function.name, arguments, results, unpacks, node.lineno, first, ends)
+        return Step(
+            number=number,
+            name=function.name,
+            function=function.name,
+            arguments=tuple(arguments),
+            results=results,
+            unpacks=unpacks,
+            line=node.lineno,
+            starts=min([function.lineno, *(part.lineno for part in function.decorator_list)]),
+            ends=function.end_lineno or function.lineno,
+        )
 
-    def _function(self, call):
+    def _function(self, call: ast.Call) -> ast.FunctionDef:
         text = ast.unparse(call.func)
         if not isinstance(call.func, ast.Name):
             mend = "write a function of this module that makes this call, and call that"
-            raise FlowError(call.lineno, "`%s` is not a step of this module" % text, mend)
+            raise FlowError(call.lineno, f"`{text}` is not a step of this module", mend)
         function = self.functions.get(text)
         if function is None or text == "pipeline":
             near = difflib.get_close_matches(text, [name for name in self.functions if name != "pipeline"], n=1)
-            mend = "did you mean `%s`?" % near[0] if near else "define it at the top level of this module with `def`"
-            raise FlowError(call.lineno, "`%s` is not a function of this module" % text, mend)
+            mend = f"did you mean `{near[0]}`?" if near else "define it at the top level of this module with `def`"
+            raise FlowError(call.lineno, f"`{text}` is not a function of this module", mend)
         if isinstance(function, ast.AsyncFunctionDef):
-            raise FlowError(call.lineno, "step `%s` is async" % text, "make it a plain `def`")
+            raise FlowError(call.lineno, f"step `{text}` is async", "make it a plain `def`")
         return function
 
-    def _arguments(self, call, function, bound):
+    def _arguments(self, call: ast.Call, function: ast.FunctionDef, bound: dict[str, int | None]) -> list[Argument]:
         args = function.args
         positional = [a.arg for a in list(getattr(args, "posonlyargs", ())) + args.args]
         known = set(positional) | {a.arg for a in args.kwonlyargs}
         found = {}
         for position, part in enumerate(call.args):
             if isinstance(part, ast.Starred):
-                raise FlowError(call.lineno, "`%s` unpacks its arguments" % ast.unparse(part), "name each argument")
+                raise FlowError(call.lineno, f"`{ast.unparse(part)}` unpacks its arguments", "name each argument")
             if position >= len(positional):
                 raise FlowError(
                     call.lineno,
-                    "`%s` takes %d arguments by position, here are %d" % (function.name, len(positional), len(call.args)),
+                    f"`{function.name}` takes {len(positional)} arguments by position, here are {len(call.args)}",
                     "name the parameter of each argument",
                 )
             found[positional[position]] = self._argument(positional[position], part, bound)
         for keyword in call.keywords:
             if keyword.arg is None:
-                raise FlowError(call.lineno, "`**%s` hides arguments" % ast.unparse(keyword.value), "name each argument")
+                raise FlowError(call.lineno, f"`**{ast.unparse(keyword.value)}` hides arguments", "name each argument")
             if keyword.arg in found or (keyword.arg not in known and args.kwarg is None):
                 why = "twice" if keyword.arg in found else "but has no such parameter"
-                raise FlowError(
-                    call.lineno, "`%s` is given `%s` %s" % (function.name, keyword.arg, why), "put the call right"
-                )
+                raise FlowError(call.lineno, f"`{function.name}` is given `{keyword.arg}` {why}", "put the call right")
             found[keyword.arg] = self._argument(keyword.arg, keyword.value, bound)
         self._all_given(call, function, positional, found)
         return list(found.values())
 
-    def _all_given(self, call, function, positional, found):
+    def _all_given(
+        self, call: ast.Call, function: ast.FunctionDef, positional: list[str], found: dict[str, Argument]
+    ) -> None:
         args = function.args
         optional = set(positional[len(positional) - len(args.defaults) :]) if args.defaults else set()
         optional |= {a.arg for a, default in zip(args.kwonlyargs, args.kw_defaults) if default is not None}
         needed = positional + [a.arg for a in args.kwonlyargs]
         missing = [name for name in needed if name not in found and name not in optional]
         if missing:
-            what = "`%s` is called without `%s`" % (function.name, "`, `".join(missing))
-            raise FlowError(call.lineno, what, "give the step every value that it needs")
+            names = "`, `".join(missing)
+            raise FlowError(call.lineno, f"`{function.name}` is called without `{names}`", "give the step every value that it needs")
 
-    def _argument(self, parameter, node, bound):
+    def _argument(self, parameter: str, node: ast.expr, bound: dict[str, int | None]) -> Argument:
         text = ast.unparse(node)
         if isinstance(node, ast.Name):
             if node.id not in bound:
@@ -404,37 +370,39 @@ class _Reader:
         if value is _MISSING:
             raise FlowError(
                 node.lineno,
-                "the argument `%s` is neither a name nor a literal" % text,
+                f"the argument `{text}` is neither a name nor a literal",
                 "compute it in a step and give the step's result, or make it a parameter of `pipeline`",
             )
         return Argument(parameter, "literal", text, value=value)
 
-    def _module_constant(self, parameter, node, bound):
+    def _module_constant(self, parameter: str, node: ast.Name, bound: dict[str, int | None]) -> Argument:
         value = _literal(self.constants[node.id]) if node.id in self.constants else _MISSING
         if value is not _MISSING:
             return Argument(parameter, "literal", node.id, value=value)
         near = difflib.get_close_matches(node.id, list(bound), n=1)
-        mend = "did you mean `%s`?" % near[0] if near else "make it a parameter, or let an earlier step return it"
-        raise FlowError(node.lineno, "`%s` is not a parameter or an earlier result" % node.id, mend)
+        mend = f"did you mean `{near[0]}`?" if near else "make it a parameter, or let an earlier step return it"
+        raise FlowError(node.lineno, f"`{node.id}` is not a parameter or an earlier result", mend)
 
-    def _returns(self, node, bound):
+    def _returns(self, node: ast.stmt, bound: dict[str, int | None]) -> dict[str, Argument]:
         mend = 'end `pipeline` with `return {"revenue": revenue, ...}`: names of results by their published names'
         if not isinstance(node, ast.Return) or not isinstance(node.value, ast.Dict):
             raise FlowError(node.lineno, "`pipeline` does not end in a returned dict", mend)
         returns = {}
         for key, value in zip(node.value.keys, node.value.values):
             if not (isinstance(key, ast.Constant) and isinstance(key.value, str)) or not isinstance(value, ast.Name):
-                raise FlowError(value.lineno, "`%s` is not a text with the name of a result" % _item(key, value), mend)
+                raise FlowError(value.lineno, f"`{_item(key, value)}` is not a text with the name of a result", mend)
             if key.value in returns:
-                raise FlowError(value.lineno, "`%s` is returned twice" % key.value, "give each result a name of its own")
+                raise FlowError(value.lineno, f"`{key.value}` is returned twice", "give each result a name of its own")
             if value.id not in bound:
-                raise FlowError(value.lineno, "`%s` is not a parameter or a result" % value.id, mend)
+                raise FlowError(value.lineno, f"`{value.id}` is not a parameter or a result", mend)
             step = bound[value.id]
-            returns[key.value] = Argument(key.value, "parameter" if step is None else "result", value.id, value.id, step)
+            returns[key.value] = Argument(
+                key.value, "parameter" if step is None else "result", value.id, value.id, step
+            )
         return returns
 
 
-def _targets(node):
+def _targets(node: ast.stmt) -> tuple[tuple[str, ...], bool, ast.expr | None]:
     """(names bound, taken apart?, the value) of a statement; raises for targets that are not plain names."""
     if isinstance(node, ast.Expr):
         return (), False, node.value
@@ -451,12 +419,12 @@ def _targets(node):
             return names, True, node.value
     raise FlowError(
         node.lineno,
-        "`%s` binds something else than one or more different names" % _first_line(node),
+        f"`{_first_line(node)}` binds something else than one or more different names",
         "bind the step's results to plain names: `a, b = step(x)`",
     )
 
 
-def _names_path(annotation):
+def _names_path(annotation: ast.expr | None) -> bool:
     """Whether an annotation is ``Path``, ``Path | None``, or a list or tuple of paths."""
     if annotation is None:
         return False
@@ -477,14 +445,18 @@ def _names_path(annotation):
     return isinstance(annotation, (ast.Name, ast.Attribute)) and ast.unparse(annotation) in _PATHS
 
 
-def _literal(node):
+def _is_table(value: Any) -> bool:
+    return isinstance(value, str) and _TABLE.match(value) is not None
+
+
+def _literal(node: ast.expr) -> Any:
     try:
         return ast.literal_eval(node)
     except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
         return _MISSING
 
 
-def _is_json(value):
+def _is_json(value: Any) -> bool:
     if isinstance(value, (list, tuple)):
         return all(_is_json(item) for item in value)
     if isinstance(value, dict):
@@ -492,10 +464,10 @@ def _is_json(value):
     return value is None or isinstance(value, (bool, int, float, str))
 
 
-def _first_line(node):
+def _first_line(node: ast.AST) -> str:
     text = ast.unparse(node).split("\n")[0]
     return text if len(text) <= 60 else text[:57] + "..."
 
 
-def _item(key, value):
-    return "%s: %s" % (ast.unparse(key) if key is not None else "**", ast.unparse(value))
+def _item(key: ast.expr | None, value: ast.expr) -> str:
+    return f"{ast.unparse(key)}: {ast.unparse(value)}" if key is not None else f"**{ast.unparse(value)}"

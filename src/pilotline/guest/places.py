@@ -10,7 +10,7 @@ _CACHES = (".cache", ".config/matplotlib", ".matplotlib", ".ipython", ".jupyter"
 _QUIET_SUFFIXES = (".pyc", ".pyo", ".so", ".pyd", ".dll", ".dylib")
 _QUIET_PARTS = ("__pycache__", "site-packages", "dist-packages", ".ipynb_checkpoints", "joblib_memmapping_folder")
 #: Temporary files that libraries make for themselves.
-_QUIET_TEMPORARY = ("joblib", "loky", "pymp-", "matplotlib", "mpl-", "numba", "torch", "tmpwidget")
+_QUIET_TEMPORARY = ("pilotline-", "joblib", "loky", "pymp-", "matplotlib", "mpl-", "numba", "torch", "tmpwidget")
 
 
 def contains(folder, path):

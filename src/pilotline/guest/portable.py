@@ -10,6 +10,7 @@ import datetime
 import decimal
 import enum
 import fractions
+import hashlib
 import os
 import pathlib
 import pickle
@@ -33,9 +34,9 @@ class WrittenFile:
         self.path = path
 
 
-def dump(value, path):
+def dump(value, path, own=("__main__",)):
     """Write a value's plain form to a file, whole or not at all."""
-    plain = portable(value)
+    plain = portable(value, own)
     temporary = "%s.%d.tmp" % (path, os.getpid())
     with open(temporary, "wb") as file:
         pickle.dump((_HEADER, plain), file, protocol=4)
@@ -49,6 +50,11 @@ def load(path):
     if header != _HEADER:
         raise ValueError("not a portable value: %s" % path)
     return plain
+
+
+def digest(value, own=("__main__",)):
+    """A short digest of a value's plain form, to see whether it was changed."""
+    return hashlib.sha256(pickle.dumps(portable(value, own), protocol=4)).digest()
 
 
 def portable(value, own=("__main__",)):

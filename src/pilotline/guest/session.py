@@ -111,6 +111,9 @@ class Session:
         self._flags = 0
         self._deadline = None
         self._used_names = {}
+        #: Names that IPython put into the namespace, with what it put there.
+        self.shell_names = {}
+        self.previous_folder = None
 
     def run(self):
         """Execute all cells and say what happened."""
@@ -205,8 +208,9 @@ class Session:
             tree = compile(source, name, "exec", ast.PyCF_ONLY_AST | _AWAIT | self._flags, dont_inherit=True)
         except (SyntaxError, ValueError) as error:
             raise Failure(failure_of(error, number, getattr(error, "lineno", None) or 1, code="PL112")) from None
+        lines = source.encode().split(b"\n")
         for index, node in enumerate(tree.body):
-            text = ast.get_source_segment(source, node) or ""
+            text = _segment(lines, node)
             statement = Statement(number, index, node, text, is_last=index == len(tree.body) - 1)
             if isinstance(node, ast.ImportFrom) and node.module == "__future__":
                 self._flags |= _future_flags(node)
@@ -312,6 +316,15 @@ class _Shown:
 
     def clear(self):
         self._found.clear()
+
+
+def _segment(lines, node):
+    """The text of a node; its columns count bytes."""
+    last = node.end_lineno or node.lineno
+    part = lines[node.lineno - 1 : last]
+    part[-1] = part[-1][: node.end_col_offset]
+    part[0] = part[0][node.col_offset :]
+    return b"\n".join(part).decode(errors="replace")
 
 
 def _arguments_source(statement):

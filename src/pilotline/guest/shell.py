@@ -1,185 +1,315 @@
-"""What a notebook finds in its namespace: ``display``, ``get_ipython``, ``Out`` and ``_``.
+"""What ``get_ipython()`` gives: enough of IPython for what notebooks do with it, without needing IPython.
 
-The common magics are carried out by a small stand-in; the rest by IPython's own shell on the notebook's namespace,
-where IPython is installed.
+A magic that is not known here is handed to a real ``InteractiveShell`` over the same namespace, if IPython can be
+imported.
 """
 
 import builtins
-import importlib.util
-import os
 import re
 import subprocess
+import sys
 
-_NEEDS = re.compile(r"get_ipython|\bIPython\b")
+from . import magics
 
-
-class Caught:
-    """What ``print`` or ``display`` was last given while it was watched."""
-
-    def __init__(self, shell, how):
-        self.how = how
-        self.values = None
-        self._shell = shell
-
-    def release(self):
-        """Stop watching."""
-        self._shell.catcher = None
-        return self if self.values is not None else None
+_BRACED = re.compile(r"\{\{|\}\}|\{([^{}]+)\}|\$\$|\$([A-Za-z_][\w.]*)")
 
 
 class Shell:
-    """The interactive surroundings of one session.
+    """Stands in for IPython's shell.
 
     Args:
-        session: its session; magics work on its namespace.
+        session: the session whose namespace and fence are used.
     """
 
-    def __init__(self, session):
-        self.session = session
-        #: ``_``, ``__`` and ``___`` as they were last set by a shown value.
-        self.last = {}
-        self.catcher = None
-        self._stand_in = None
-        self._print = builtins.print
-
-    def get_ipython(self):
-        """What a notebook gets from ``get_ipython()``."""
-        if self._stand_in is None:
-            self._stand_in = StandIn(self.session)
-        return self._stand_in
-
-    def display(self, *values, **options):
-        """``display``: nothing is drawn, but what was given is a result."""
-        if self.catcher is not None and self.catcher.how == "display":
-            self.catcher.values = values
-
-    def catch_arguments(self, name):
-        """Watch ``print`` or ``display`` while a statement that calls it is executed."""
-        if name not in {"print", "display"}:
-            return None
-        space = self.session.namespace
-        if name == "print":
-            if "print" in space:
-                return None
-            builtins.print = self._watched_print
-        elif "display" in space and not getattr(space["display"], "__module__", "").startswith("IPython"):
-            return None
-        elif "display" in space:
-            space["display"] = self.display
-        self.catcher = Caught(self, name)
-        return self.catcher
-
-    def _watched_print(self, *values, **options):
-        if self.catcher is not None and options.get("file") is None:
-            self.catcher.values = values
-        self._print(*values, **options)
-
-
-def _real_shell(session):
-    """IPython's own shell on the notebook's namespace, or None where there is none."""
-    if importlib.util.find_spec("IPython") is None:
-        return None
-    os.environ.setdefault("IPYTHONDIR", os.path.join(os.path.dirname(session.request["result"]), "ipython"))
-    from IPython.core.interactiveshell import InteractiveShell
-
-    shell = InteractiveShell.instance(user_module=session.main, user_ns=session.namespace)
-    shell.history_manager.enabled = False
-    # It has put its own names where the notebook looks for ours.
-    session.namespace.pop("get_ipython", None)
-    builtins.get_ipython = session.shell.get_ipython
-    return shell
-
-
-_NONE = object()
-
-
-class StandIn:
-    """The part of IPython's shell that lifted notebooks call."""
+    #: Libraries ask for this name to see whether they run in a notebook's front end; they don't.
+    kernel = None
+    config = {}
+    colors = "NoColor"
+    ast_node_interactivity = "last_expr"
+    _hidden = ("In", "Out", "_", "__", "___")
 
     def __init__(self, session):
         self.session = session
-        self._real = _NONE
+        #: What ``_``, ``__`` and ``___`` were given last; a user who binds them keeps them.
+        self.last = {"_": "", "__": "", "___": ""}
+        self._real = None
 
-    @property
-    def real(self):
-        """IPython's shell, made when it is first needed."""
-        if self._real is _NONE:
-            try:
-                self._real = _real_shell(self.session)
-            except Exception:
-                self._real = None
-        return self._real
-
-    def __getattr__(self, name):
-        if name.startswith("_") or self.real is None:
-            raise AttributeError(name)
-        return getattr(self.real, name)
-
-    def __dir__(self):
-        return ["run_line_magic", "run_cell_magic", "system", "getoutput", "user_ns"]
+    # ---- the parts of IPython's shell that user code asks for
 
     @property
     def user_ns(self):
-        """The notebook's names."""
+        """The notebook's namespace."""
         return self.session.namespace
 
-    def run_line_magic(self, name, line, *ignored, **options):
-        """Carry out one ``%magic``."""
-        if name in {"pip", "conda", "mamba", "uv", "sx", "system"}:
-            self.system((name + " " + line).strip() if name not in {"sx", "system"} else line)
-            return None
-        if name in {"matplotlib", "config", "load_ext", "reload_ext", "autoreload", "pylab", "precision", "xmode", "colors"}:
-            return None
-        if name == "cd":
-            os.chdir(os.path.expanduser(line.strip() or "~"))
-            return None
-        if name in {"env", "set_env"} and re.search(r"[= ]", line.strip()):
-            key, value = re.split(r"[= ]", line.strip(), maxsplit=1)
-            os.environ[key.strip()] = value.strip()
-            return None
-        if name in {"time", "timeit", "prun", "memit", "snakeviz"}:
-            source = re.sub(r"^(\s*-\w+(\s+\d+)?)+\s*", "", line)
-            exec(compile(source, "<cell %s>" % self.session.current.cell, "exec"), self.session.namespace)
-            return None
-        if name in {"who", "whos", "who_ls", "lsmagic", "history", "pinfo", "pinfo2", "watermark", "reset_selective", "pwd", "ls", "memory_usage"}:
-            return None
-        if self.real is not None:
-            return self.real.run_line_magic(name, line)
-        raise NameError("the magic %%%s needs IPython, which is not installed here" % name)
+    @property
+    def user_global_ns(self):
+        """The notebook's namespace."""
+        return self.session.namespace
 
-    magic = run_line_magic
+    def get_ipython(self):
+        """This shell."""
+        return self
 
-    def run_cell_magic(self, name, line, cell):
-        """Carry out one ``%%magic``."""
-        if name in {"time", "timeit", "capture", "prun"}:
-            if name == "timeit":
-                return None
-            exec(compile(cell, "<cell %s>" % self.session.current.cell, "exec"), self.session.namespace)
-            return None
-        if name in {"html", "HTML", "latex", "markdown", "javascript", "js", "svg"}:
-            return None
-        if name in {"writefile", "file"}:
-            with open(line.replace("-a", "").strip(), "a" if "-a " in line else "w", encoding="utf-8") as file:
-                file.write(cell)
-            return None
-        if name in {"bash", "sh"}:
-            subprocess.run(["bash", "-c", cell], check=False)
-            return None
-        if self.real is not None:
-            return self.real.run_cell_magic(name, line, cell)
-        raise NameError("the magic %%%%%s needs IPython, which is not installed here" % name)
+    def __getattr__(self, name):
+        if name.startswith("__"):
+            raise AttributeError(name)
+        real = self.real()
+        if real is None:
+            raise AttributeError(f"'{name}': IPython is not installed here")
+        return getattr(real, name)
 
-    def system(self, command):
-        """Run one ``!command``; what installs packages is noted and not run."""
-        if self.session.fence.run_command(command):
-            subprocess.run(command, shell=True, check=False, stdin=subprocess.DEVNULL)
+    def run_line_magic(self, magic_name, line, _stack_depth=1):
+        """Do what ``%magic line`` does."""
+        return magics.line(self, magic_name, self.expanded(line) if magic_name not in magics.VERBATIM else line)
 
-    def getoutput(self, command, *ignored, **options):
-        """The lines that a command prints."""
+    def magic(self, arg_s):
+        """Do what ``%magic line`` does; the old form."""
+        name, _, line = arg_s.lstrip("%").partition(" ")
+        return self.run_line_magic(name, line.strip())
+
+    def run_cell_magic(self, magic_name, line, cell):
+        """Do what ``%%magic line`` over a cell does."""
+        return magics.cell(self, magic_name, self.expanded(line), cell)
+
+    def system(self, cmd):
+        """Run a shell line, as ``!line`` does."""
+        command = self.expanded(cmd)
         if not self.session.fence.run_command(command):
-            return []
-        done = subprocess.run(command, shell=True, check=False, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
-        return done.stdout.splitlines()
+            return
+        sys.stdout.flush()
+        done = subprocess.run(command, shell=True, check=False, capture_output=True)  # noqa: S602
+        sys.stdout.write((done.stdout + done.stderr).decode(errors="replace"))
+        self.user_ns["_exit_code"] = done.returncode
 
-    def set_next_input(self, *ignored, **options):
-        """There is nobody to type anything."""
+    system_raw = system_piped = system
+
+    def getoutput(self, cmd, split=True, depth=0):
+        """Run a shell line and give its lines, as ``x = !line`` does."""
+        command = self.expanded(cmd)
+        if not self.session.fence.run_command(command):
+            return Lines()
+        done = subprocess.run(
+            command, shell=True, check=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT  # noqa: S602
+        )
+        text = done.stdout.decode(errors="replace")
+        return Lines(text.splitlines()) if split else text
+
+    def run_cell(self, raw_cell, store_history=False, silent=False, **options):
+        """Execute code in the notebook's namespace."""
+        return self.execute(self.python(raw_cell), "<run_cell>")
+
+    def ev(self, expr):
+        """The value of an expression."""
+        return eval(expr, self.user_ns)  # noqa: S307
+
+    def ex(self, cmd):
+        """Execute code."""
+        exec(cmd, self.user_ns)  # noqa: S102
+
+    def push(self, variables, interactive=True):
+        """Bind names."""
+        if isinstance(variables, dict):
+            self.user_ns.update(variables)
+        else:
+            raise TypeError("push wants a dictionary here")
+
+    def drop_by_id(self, variables):
+        """Unbind names that still mean these objects."""
+        for name, value in variables.items():
+            if self.user_ns.get(name) is value:
+                del self.user_ns[name]
+
+    def register_magic_function(self, func, magic_kind="line", magic_name=None):
+        """Make a function a magic."""
+        magics.register(magic_kind, magic_name or func.__name__, func)
+
+    def set_next_input(self, s, replace=False):
+        """Nobody is there to see it."""
+
+    def enable_gui(self, gui=None):
+        """There is none."""
+
+    def enable_matplotlib(self, gui=None):
+        """Figures are never shown here."""
+        return "agg", "agg"
+
+    # ---- for the magics
+
+    def execute(self, source, name):
+        """Execute code as a cell would be, and give the value of its last expression."""
+        import ast
+
+        tree = compile(source, name, "exec", ast.PyCF_ONLY_AST, dont_inherit=True)
+        last = tree.body.pop() if tree.body and isinstance(tree.body[-1], ast.Expr) else None
+        exec(compile(tree, name, "exec", dont_inherit=True), self.user_ns)  # noqa: S102
+        if last is None:
+            return None
+        return eval(compile(ast.Expression(last.value), name, "eval", dont_inherit=True), self.user_ns)  # noqa: S307
+
+    def python(self, source):
+        """Plain Python for a text that may hold IPython's own syntax."""
+        try:
+            compile(source, "<cell>", "exec", dont_inherit=True)
+        except (SyntaxError, ValueError):
+            try:
+                from IPython.core.inputtransformer2 import TransformerManager
+            except ImportError:
+                return _without_magics(source)
+            return TransformerManager().transform_cell(source)
+        return source
+
+    def expanded(self, text):
+        """``{expression}`` and ``$name`` in a magic's line or a shell line, replaced by their values."""
+
+        def replace(match):
+            whole = match.group(0)
+            if whole in {"{{", "}}", "$$"}:
+                return whole[0]
+            expression = match.group(1) or match.group(2)
+            if match.group(2) and match.group(2).partition(".")[0] not in self.user_ns:
+                return whole
+            try:
+                return str(eval(expression, self.user_ns))  # noqa: S307
+            except Exception:
+                return whole
+
+        return _BRACED.sub(replace, text) if "{" in text or "$" in text else text
+
+    def real(self):
+        """IPython's own shell over the same namespace; None if IPython can't be imported."""
+        if self._real is None:
+            self._real = _real_shell(self.session) or False
+        return self._real or None
+
+    # ---- what is shown
+
+    def display(self, *values, **options):
+        """Show values; here their texts are printed."""
+        for value in values:
+            print(_text(value))
+
+    def catch_arguments(self, name):
+        """Listen for the arguments of a top-level ``print(...)`` or ``display(...)``; None for any other call."""
+        if name not in {"print", "display"}:
+            return None
+        space = self.user_ns if name in self.user_ns else builtins.__dict__
+        function = space.get(name)
+        if function is None or (space is self.user_ns and getattr(function, "__module__", "") == "__main__"):
+            return None
+        return _Catcher(space, name, function)
+
+
+class _Catcher:
+    """Stands for ``print`` or ``display`` while one statement is executed."""
+
+    def __init__(self, space, name, function):
+        self.values = ()
+        self.how = name
+        self._space = space
+        self._name = name
+        self._function = function
+        self._stand_in = self._call
+        space[name] = self._stand_in
+
+    def _call(self, *values, **options):
+        if options.get("file") is None:
+            self.values = values
+        return self._function(*values, **options)
+
+    def release(self):
+        """Put the function back."""
+        if self._space.get(self._name) is self._stand_in:
+            self._space[self._name] = self._function
+        return self
+
+
+class Lines(list):
+    """What ``x = !command`` gives: a list of lines with IPython's three further views of them."""
+
+    @property
+    def l(self):  # noqa: E743 (IPython calls it that)
+        """The lines."""
+        return list(self)
+
+    list = l
+
+    @property
+    def n(self):
+        """The lines joined by line ends."""
+        return "\n".join(self)
+
+    nlstr = n
+
+    @property
+    def s(self):
+        """The lines joined by spaces."""
+        return " ".join(self)
+
+    spstr = s
+
+    def grep(self, pattern, prune=False, field=None):
+        """The lines that match."""
+
+        def target(line):
+            if field is None:
+                return line
+            parts = line.split()
+            return parts[field] if -len(parts) <= field < len(parts) else ""
+
+        matches = pattern if callable(pattern) else lambda text: re.search(pattern, text, re.IGNORECASE)
+        return Lines([line for line in self if bool(matches(target(line))) is not prune])
+
+    def fields(self, *fields):
+        """Some of the words of each line."""
+        if not fields:
+            return [line.split() for line in self]
+        rows = [line.split() for line in self]
+        return Lines([" ".join(row[f] for f in fields if -len(row) <= f < len(row)) for row in rows])
+
+
+def _text(value):
+    try:
+        return str(value)[:100_000]
+    except Exception as error:
+        return f"<{type(value).__name__}: {type(error).__name__}>"
+
+
+def _without_magics(source):
+    lines = []
+    for line in source.split("\n"):
+        bare = line.lstrip()
+        lines.append(line[: len(line) - len(bare)] + "pass  # " + bare if bare.startswith(("%", "!")) else line)
+    return "\n".join(lines)
+
+
+def _real_shell(session):
+    """An ``InteractiveShell`` that writes nothing into the user's profile."""
+    try:
+        import tempfile
+
+        from IPython.core.interactiveshell import InteractiveShell
+        from IPython.core.profiledir import ProfileDir
+        from traitlets.config import Config
+    except ImportError:
+        return None
+    config = Config()
+    config.HistoryManager.enabled = False
+    config.InteractiveShell.autoindent = False
+    config.InteractiveShell.colors = "NoColor"
+    space = session.namespace
+    before = dict(space)
+    profile = ProfileDir.create_profile_dir(tempfile.mkdtemp(prefix="pilotline-ipython-"))
+    hooks = (sys.excepthook, sys.displayhook)
+    shell = InteractiveShell.instance(config=config, profile_dir=profile, user_module=session.main, user_ns=space)
+    sys.excepthook, sys.displayhook = hooks
+    sys.modules["__main__"] = session.main
+    for name in list(space):
+        if name not in before:
+            session.shell_names[name] = space[name]
+    space.update(before)
+    # It has put its own functions where notebooks look for ours.
+    if "get_ipython" not in before:
+        space.pop("get_ipython", None)
+    builtins.get_ipython = session.shell.get_ipython
+    builtins.display = session.shell.display
+    return shell

@@ -1,0 +1,411 @@
+"""Lift a notebook: record, slice, write, prove; if the proof shows a difference, step down the ladder; else refuse."""
+
+from __future__ import annotations
+
+import posixpath
+import time
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Literal, cast
+
+from pilotline.domain.errors import LiftError, PilotlineError
+from pilotline.domain.recordings import Recording
+from pilotline.lab.placing import check_place, module_name, place
+from pilotline.lab.proving import Proof, Prover
+from pilotline.lab.receipt import Diagnostic, Receipt, ReceiptOutput
+from pilotline.lift.interpreter import Interpreter, find_interpreter
+from pilotline.lift.lifting import Lifted, lift
+from pilotline.lift.parts import Parts, parts_of
+from pilotline.lift.reading import read
+from pilotline.lift.scratch import scratch_for
+from pilotline.lift.wanted import NothingToLift, Wanted, asked_for, by_default, candidates
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from pilotline.domain.notebooks import Cell, Notebook
+    from pilotline.lift.slicing import Rung
+
+_TRIES_AT_STEPS = 4
+
+
+class NotebookFailed(LiftError):
+    """The notebook does not run to its end."""
+
+    code = "PL110"
+
+
+class NotProven(LiftError):
+    """Pipeline and notebook differ, whatever is kept."""
+
+    code = "PL151"
+
+
+class NotDeterministic(LiftError):
+    """What was asked for differs between two runs of the notebook itself."""
+
+    code = "PL152"
+
+
+class NotComparable(LiftError):
+    """What was asked for is of a kind that cannot be compared."""
+
+    code = "PL153"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """How to lift."""
+
+    wants: tuple[str, ...] = ()
+    python: str | None = None
+    allow: tuple[str, ...] = ()
+    proof: Literal["full", "once"] = "full"
+    timeout: float = 600.0
+    order: Literal["file", "executed"] | None = None
+    name: str | None = None
+    force: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listed:
+    """One thing that could be wanted."""
+
+    ask: str
+    kind: str
+    cell: int
+    type: str
+
+    def as_json(self) -> dict[str, object]:
+        """JSON-ready."""
+        return {"want": self.ask, "kind": self.kind, "cell": self.cell, "type": self.type}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Recorded:
+    notebook: Notebook
+    cells: tuple[Cell, ...]
+    recording: Recording
+    parts: Parts
+    interpreter: Interpreter
+    order: str
+    diagnostics: tuple[Diagnostic, ...]
+
+
+def list_wanted(path: Path, options: Options, progress: Callable[[str], None]) -> list[Listed]:
+    """What a notebook offers to ``--want``.
+
+    Raises:
+        PilotlineError: it can't be read or run.
+    """
+    notebook = read(path)
+    interpreter = find_interpreter(notebook, options.python)
+    with scratch_for(notebook) as scratch:
+        prover = _prover(notebook.code, interpreter, scratch, options, progress)
+        recorded = _record(notebook, interpreter, prover, options)
+    return [
+        Listed(
+            ask=f"cell:{one.cell}" if one.position is not None else one.path or one.name,
+            kind=one.kind,
+            cell=one.cell,
+            type=one.info.type if one.info else "file",
+        )
+        for one in candidates(recorded.parts)
+    ]
+
+
+def lift_notebook(path: Path, options: Options, progress: Callable[[str], None]) -> Receipt:
+    """Lift a notebook and write module, contract and tests beside it; nothing is written unless proven.
+
+    Raises:
+        UsageError: the notebook, a wanted name or the interpreter can't be used.
+        WouldOverwrite: files are in the way.
+    """
+    began = time.perf_counter()
+    notebook = read(path)
+    interpreter = find_interpreter(notebook, options.python)
+    with scratch_for(notebook) as scratch:
+        prover = _prover(notebook.code, interpreter, scratch, options, progress)
+        try:
+            recorded = _record(notebook, interpreter, prover, options)
+            wanted = asked_for(recorded.parts, options.wants) if options.wants else by_default(recorded.parts)
+            name = options.name or module_name(path, _imported_roots(recorded))
+            prover.module_name = name
+            receipt = _down_the_ladder(recorded, wanted, prover, options)
+            if receipt.status == "proven" and receipt.module is not None:
+                receipt = _written(receipt, path, name, options)
+        except LiftError as error:
+            if error.exit_status != 1:
+                raise
+            receipt = _refused_by(error, path, interpreter)
+    return replace(receipt, seconds=time.perf_counter() - began)
+
+
+def _prover(cells: Sequence[Cell], interpreter: Interpreter, scratch: Any, options: Options, progress: Callable[[str], None]) -> Prover:  # fmt: skip
+    return Prover(
+        cells=cells,
+        python=interpreter.path,
+        scratch=scratch,
+        allow=options.allow,
+        timeout=options.timeout,
+        progress=progress,
+    )
+
+
+def _record(notebook: Notebook, interpreter: Interpreter, prover: Prover, options: Options) -> _Recorded:
+    """Run the notebook once, in the order of the file or as it was executed."""
+    executed = notebook.executed_order
+    orders: list[tuple[str, tuple[Cell, ...]]] = [("", notebook.code)]
+    if executed is not None:
+        told = ("cells in the order of the file", notebook.code), ("cells as they were last executed", executed)
+        orders = [told[1]] if options.order == "executed" else [told[0]] if options.order == "file" else list(told)
+    best: tuple[int, _Recorded] | None = None
+    failure: PilotlineError | None = None
+    for order, cells in orders:
+        prover.cells = cells
+        answer, scratch = prover.record()
+        if answer.get("error"):
+            failure = failure or _failure(cast("dict[str, Any]", answer["error"]))
+            continue
+        recording = Recording.of(_from_folder(answer, scratch.folder.relative_to(scratch.root).as_posix()))
+        recorded = _Recorded(
+            notebook=notebook,
+            cells=cells,
+            recording=recording,
+            parts=parts_of(cells, recording),
+            interpreter=interpreter,
+            order=order,
+            diagnostics=tuple(_warnings(recording)),
+        )
+        score = _agreement(notebook, recorded) if len(orders) > 1 else 0
+        if best is None or score > best[0]:
+            best = (score, recorded)
+    if best is None:
+        raise failure or NotebookFailed("The notebook does not run.")
+    prover.cells = best[1].cells
+    return best[1]
+
+
+def _agreement(notebook: Notebook, recorded: _Recorded) -> int:
+    """How many of the saved results a run gave again."""
+    texts = {part.cell: part.seen.shown.text for part in recorded.parts.all if part.seen.shown is not None}
+    return sum(
+        1 for cell in notebook.code if cell.shown and texts.get(cell.number, "").strip() == cell.shown[-1].strip()
+    )
+
+
+def _from_folder(answer: dict[str, Any], folder: str) -> dict[str, Any]:
+    """Paths as the notebook's own code says them: from its folder, not from the root of the copy."""
+    if folder == ".":
+        return answer
+    for statement in answer.get("statements") or ():
+        for key in ("reads_files", "writes_files", "removes_files", "makes_folders", "lists_folders"):
+            statement[key] = [
+                one if one.startswith("/") else posixpath.relpath(one, folder) for one in statement.get(key) or ()
+            ]
+    return answer
+
+
+_FAILURES = {
+    "PL111": "took too long", "PL112": "is not valid Python", "PL113": "needs a package that is not installed",
+    "PL114": "needs a file that is not there", "PL115": "ran out of memory",
+}  # fmt: skip
+
+
+def _failure(facts: dict[str, Any]) -> PilotlineError:
+    code = str(facts.get("code") or "PL110")
+    lines = [str(line) for line in facts.get("traceback") or ()][:6]
+    message = f"Cell {facts.get('cell')}, line {facts.get('line')}: {facts.get('type')}: {facts.get('message')}"
+    if code in _FAILURES:
+        message = f"The notebook {_FAILURES[code]}. {message}"
+    if lines:
+        message += "\n  " + "\n  ".join(lines)
+    nexts = {
+        "PL111": "pilotline lift NOTEBOOK --timeout SECONDS",
+        "PL113": "install it in the notebook's environment, or name that with --python",
+        "PL120": "pilotline lift NOTEBOOK --allow network",
+        "PL121": "pilotline lift NOTEBOOK --allow subprocess",
+        "PL122": "pilotline lift NOTEBOOK --allow write",
+        "PL123": "pilotline lift NOTEBOOK --allow database",
+    }
+    kind = type("NotebookFailed", (NotebookFailed,), {"code": code})
+    error: PilotlineError = kind(
+        message, try_next=nexts.get(code, "mend that cell so that the notebook runs from top to bottom"),
+        cell=facts.get("cell"), line=facts.get("line"),
+    )  # fmt: skip
+    return error
+
+
+def _warnings(recording: Recording) -> list[Diagnostic]:
+    found: list[Diagnostic] = []
+    for one in recording.statements:
+        if one.installs:
+            message = f"installs {', '.join(one.installs)[:120]}: not run; it is a dependency of the pipeline"
+            found.append(Diagnostic(code="PL160", message=message, cell=one.cell, line=one.line))
+    return found
+
+
+def _imported_roots(recorded: _Recorded) -> frozenset[str]:
+    targets = [target for one in recorded.recording.statements for target in one.imports.values()]
+    return frozenset(target.partition(":")[0].partition(".")[0] for target in targets)
+
+
+def _down_the_ladder(recorded: _Recorded, wanted: Sequence[Wanted], prover: Prover, options: Options) -> Receipt:
+    """Try single statements, then whole cells, then everything before; give up what cannot be compared if it was not asked for."""
+    diagnostics = list(recorded.diagnostics)
+    wanted = list(wanted)
+    while True:
+        lifted, proof, error = _best(recorded, wanted, prover, options)
+        if lifted is None or proof is None:
+            raise error or NotProven("No pipeline could be written.")
+        lost = [one for one in proof.outputs if one.verdict in {"not_deterministic", "not_compared"}]
+        kept = [one for one in wanted if one.asked or one.name not in {other.name for other in lost}]
+        if proof.holds or len(kept) == len(wanted) or not kept or proof.problem:
+            break
+        for one in lost:
+            code = "PL152" if one.verdict == "not_deterministic" else "PL153"
+            if one.name not in {other.name for other in kept}:
+                message = f"{one.name} is left out: {one.verdict.replace('_', ' ')}, {one.why}"
+                diagnostics.append(Diagnostic(code=code, message=message, cell=one.cell))
+        wanted = kept
+    receipt = _receipt(recorded, lifted, proof, diagnostics)
+    if proof.holds:
+        return receipt
+    return _refusal(receipt, proof, error)
+
+
+def _best(
+    recorded: _Recorded, wanted: Sequence[Wanted], prover: Prover, options: Options
+) -> tuple[Lifted | None, Proof | None, LiftError | None]:
+    """The first rung whose proof holds, else the last that was tried."""
+    lifted: Lifted | None = None
+    proof: Proof | None = None
+    trouble: LiftError | None = None
+    rungs: tuple[Rung, ...] = ("steps", "cells", "prefix")
+    for rung in rungs:
+        merged: frozenset[int] = frozenset()
+        for _ in range(_TRIES_AT_STEPS if rung != "prefix" else 1):
+            try:
+                tried = lift(recorded.notebook, recorded.parts, wanted, rung=rung, merged=merged)
+            except LiftError as error:
+                trouble = trouble or error
+                break
+            sources = _sources(recorded)
+            found = prover.prove(tried, full=options.proof == "full", sources=sources)
+            if lifted is None or found.holds or proof is None or not proof.holds:
+                lifted, proof = tried, found
+            if found.holds or _not_the_pipelines_fault(found):
+                return lifted, proof, None
+            again = _with_merge(tried, found, merged)
+            if again == merged:
+                break
+            merged = again
+    return lifted, proof, trouble
+
+
+def _not_the_pipelines_fault(proof: Proof) -> bool:
+    """Only the notebook's own runs stand in the way."""
+    return not proof.problem and not any(one.verdict == "different" for one in proof.outputs)
+
+
+def _with_merge(lifted: Lifted, proof: Proof, merged: frozenset[int]) -> frozenset[int]:
+    """Take away the cut before the step that stands in the way, where isolation is what it can't bear."""
+    if not proof.isolated_only or len(lifted.steps) < 2:
+        return merged
+    names = [step.name for step in lifted.steps]
+    if proof.step in names:
+        position = names.index(proof.step)
+        cut = position if position > 0 else 1
+        if "cannot travel" in proof.problem and position + 1 < len(names):
+            cut = position + 1
+        return merged | {lifted.step_starts[cut]}
+    return merged | {lifted.step_starts[-1]}
+
+
+def _sources(recorded: _Recorded) -> list[str]:
+    """Files that the notebook reads and did not write itself."""
+    written: set[str] = set()
+    found: dict[str, None] = {}
+    for one in recorded.recording.statements:
+        for path in one.reads_files:
+            if path not in written and not path.startswith("/"):
+                found[path] = None
+        written |= set(one.writes_files)
+    return list(found)
+
+
+def _receipt(recorded: _Recorded, lifted: Lifted, proof: Proof, diagnostics: Sequence[Diagnostic]) -> Receipt:
+    return Receipt(
+        notebook=recorded.notebook.path.name,
+        status="proven" if proof.holds else "refused",
+        rung=lifted.rung,
+        module=lifted.source,
+        outputs=proof.outputs,
+        lines_total=lifted.lines_total,
+        lines_kept=lifted.lines_kept,
+        cells_total=lifted.cells_total,
+        cells_kept=lifted.cells_kept,
+        steps=lifted.steps,
+        left_behind=lifted.left_behind,
+        diagnostics=tuple(diagnostics),
+        proofs=proof.done,
+        not_proven=proof.not_proven,
+        interpreter=str(recorded.interpreter),
+        order=recorded.order,
+    )
+
+
+def _refusal(receipt: Receipt, proof: Proof, error: LiftError | None) -> Receipt:
+    different = [one for one in proof.outputs if one.verdict == "different"]
+    unsure = [one for one in proof.outputs if one.verdict != "equal"]
+    found: list[Diagnostic] = list(receipt.diagnostics)
+    if proof.problem or different:
+        message = proof.problem or f"{different[0].name} differs: {different[0].why}"
+        found.append(Diagnostic(code="PL151", message=message))
+    else:
+        for one in unsure:
+            code = "PL152" if one.verdict == "not_deterministic" else "PL153"
+            found.append(Diagnostic(code=code, message=f"{one.name}: {one.why}", cell=one.cell))
+    if error is not None:
+        found.append(Diagnostic(code=error.code, message=error.message))
+    code = found[-1].code
+    return replace(
+        receipt, rung=None, module=None, diagnostics=tuple(found),
+        try_next=(f"pilotline explain {code}", f"pilotline lift {receipt.notebook} --list"),
+    )  # fmt: skip
+
+
+def _refused_by(error: LiftError, path: Path, interpreter: Interpreter) -> Receipt:
+    cell, line = error.facts.get("cell"), error.facts.get("line")
+    one = Diagnostic(
+        code=error.code,
+        message=error.message,
+        cell=cell if isinstance(cell, int) else None,
+        line=line if isinstance(line, int) else None,
+    )
+    nexts = tuple(text for text in (error.try_next, f"pilotline explain {error.code}") if text)
+    return Receipt(
+        notebook=path.name,
+        status="refused",
+        rung=None,
+        module=None,
+        diagnostics=(one,),
+        interpreter=str(interpreter),
+        try_next=nexts,
+    )
+
+
+def _written(receipt: Receipt, path: Path, name: str, options: Options) -> Receipt:
+    source = receipt.module or ""
+    folder = path.resolve().parent
+    files = {f"{name}.py": source}
+    changed = check_place(folder, files, force=options.force)
+    place(folder, files)
+    module = str(folder / f"{name}.py")
+    return replace(
+        receipt, module=module, files=tuple(str(folder / one) for one in files), changed=changed,
+        try_next=(f"pilotline run {name}.py", f"python {name}.py"),
+    )  # fmt: skip
+
+
+__all__ = ["Listed", "NothingToLift", "Options", "ReceiptOutput", "lift_notebook", "list_wanted"]

@@ -1,0 +1,375 @@
+"""Prove that a lifted module gives what its notebook gives: both run in fresh processes, every value is compared.
+
+The notebook runs twice, so that what differs between two runs of the notebook itself is not held against the pipeline;
+the module runs as it stands and with every step in a process of its own; then notebook and module run once more on
+changed inputs and another seed. All with the same seeds on both sides.
+"""
+
+from __future__ import annotations
+
+import os
+import posixpath
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from pilotline.lab.changed_inputs import change_inputs
+from pilotline.lab.receipt import ReceiptOutput, Verdict
+from pilotline.lift.guestcall import Guest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
+
+    from pilotline.domain.errors import PilotlineError
+    from pilotline.domain.notebooks import Cell
+    from pilotline.lift.lifting import Lifted
+    from pilotline.lift.scratch import Scratch
+    from pilotline.lift.wanted import Wanted
+
+_RTOL = 1e-9
+_BUDGET = 5.0
+_FREE_SECONDS = 20.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Values:
+    """Plain forms of the wanted values as one run gave them: name -> file; and why others are missing."""
+
+    paths: Mapping[str, str]
+    why: Mapping[str, str] = field(default_factory=dict[str, str])
+    error: Mapping[str, Any] | None = None
+    steps: tuple[Mapping[str, Any], ...] = ()
+    described: Mapping[str, Any] = field(default_factory=dict[str, Any])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proof:
+    """Evidence that pipeline and notebook gave equal outputs, or where they did not."""
+
+    outputs: tuple[ReceiptOutput, ...]
+    done: tuple[str, ...] = ()
+    not_proven: tuple[str, ...] = ()
+    #: A step that stands in the way: it raised, changed an argument, or its value cannot travel.
+    step: str | None = None
+    problem: str = ""
+    #: The problem shows only when steps are isolated.
+    isolated_only: bool = False
+    steps: tuple[Mapping[str, Any], ...] = ()
+
+    @property
+    def holds(self) -> bool:
+        """Every wanted output is equal."""
+        return not self.problem and all(one.verdict == "equal" for one in self.outputs)
+
+
+@dataclass(slots=True)
+class Prover:
+    """Runs one notebook and what is lifted from it.
+
+    Args:
+        cells: in the order of execution.
+        python: the user's interpreter.
+        scratch: a pristine copy of the notebook's folder.
+        allow: ways in which the notebook may reach outside.
+        timeout: seconds that one run of the notebook may take.
+        progress: told what is going on.
+    """
+
+    cells: Sequence[Cell]
+    python: Path
+    scratch: Scratch
+    allow: Sequence[str]
+    timeout: float
+    progress: Callable[[str], None]
+    #: Seconds that the notebook itself takes.
+    notebook_seconds: float = 0.0
+    _count: int = 0
+    _notebook: dict[tuple[str, ...], tuple[Values, Values]] = field(
+        default_factory=dict[tuple[str, ...], tuple[Values, Values]]
+    )
+    spent: float = 0.0
+
+    def record(self) -> tuple[dict[str, Any], Scratch]:
+        """Run the notebook once, watched; the recorder's answer."""
+        scratch = self._fresh("record")
+        request = self._request("record", scratch, seed=0, capture=[])
+        guest = Guest(self.python, request, cwd=scratch.folder, own=scratch.own, seconds=self.timeout)
+        answer = guest.wait(lambda where: self.progress(f"recording{where}"))
+        self.notebook_seconds = max(0.1, float(answer.get("seconds") or 0.0) - float(answer.get("own_cpu") or 0.0))
+        return answer, scratch
+
+    def _fresh(self, name: str) -> Scratch:
+        self._count += 1
+        return self.scratch.copy(f"{name}-{self._count}")
+
+    def _request(
+        self, kind: str, scratch: Scratch, *, seed: int, capture: Sequence[Mapping[str, Any]]
+    ) -> dict[str, Any]:
+        return {
+            "kind": kind,
+            "cells": [{"number": one.number, "source": one.python, "quiet": one.quiet} for one in self.cells],
+            "folder": str(scratch.root),
+            "original": str(scratch.original),
+            "seed": seed,
+            "allow": list(self.allow),
+            "capture": list(capture),
+            "values": str(scratch.own / "values"),
+            "timeout": self.timeout,
+        }
+
+    # ---- runs
+
+    def _replay(self, scratch: Scratch, wanted: Sequence[Wanted], *, seed: int) -> Values:
+        folder = scratch.folder.relative_to(scratch.root).as_posix()
+        capture = [
+            one.capture if one.path is None else {"file": posixpath.normpath(f"{folder}/{one.path}")} for one in wanted
+        ]
+        request = self._request("replay", scratch, seed=seed, capture=capture)
+        answer = Guest(self.python, request, cwd=scratch.folder, own=scratch.own, seconds=self.timeout).wait()
+        paths: dict[str, str] = {}
+        why: dict[str, str] = {}
+        for one, found in zip(wanted, answer["captured"], strict=True):
+            if found.get("path"):
+                paths[one.name] = found["path"]
+            else:
+                why[one.name] = str(found.get("why") or "it was not there")
+        return Values(paths=paths, why=why, error=answer.get("error"))
+
+    def _pipeline(self, scratch: Scratch, lifted: Lifted, mode: str, *, seed: int, describe: bool = False) -> Values:
+        module = scratch.own / f"{self.module_name}.py"
+        module.write_text(lifted.source, encoding="utf-8")
+        request = {
+            **self._request("pipeline", scratch, seed=seed, capture=[]),
+            "module": str(module),
+            "mode": mode,
+            "hint": "\n".join(cell.python for cell in self.cells),
+            "describe": describe,
+        }
+        del request["cells"]
+        own = scratch.own / mode
+        request["values"] = str(own / "values")
+        answer = Guest(self.python, request, cwd=scratch.folder, own=own, seconds=self.timeout * 2).wait()
+        return Values(
+            paths={one["name"]: one["path"] for one in answer["outputs"]},
+            error=answer.get("error"),
+            steps=tuple(answer.get("steps") or ()),
+        )
+
+    module_name: str = "lifted"
+
+    def _compare(self, first: Values, second: Values, names: Sequence[str]) -> dict[str, Mapping[str, Any]]:
+        pairs = [
+            {"name": name, "a": first.paths[name], "b": second.paths[name]}
+            for name in names
+            if name in first.paths and name in second.paths
+        ]
+        if not pairs:
+            return {}
+        self._count += 1
+        own = self.scratch.own / f"compare-{self._count}"
+        request = {"kind": "compare", "pairs": pairs, "rtol": _RTOL}
+        answer = Guest(self.python, request, cwd=self.scratch.own, own=own, seconds=600).wait()
+        return {one["name"]: one for one in answer["results"]}
+
+    # ---- the proof
+
+    def prove(self, lifted: Lifted, *, full: bool, sources: Sequence[str]) -> Proof:
+        """Compare a lifted module with its notebook.
+
+        Args:
+            lifted: the module.
+            full: also on changed inputs.
+            sources: files that may be changed for that, from the notebook's folder.
+        """
+        began = time.perf_counter()
+        wanted = lifted.wanted
+        names = [one.name for one in wanted]
+        key = tuple(f"{one.name} {one.capture}" for one in wanted)
+        jobs: dict[str, Callable[[], Values]] = {}
+        if key not in self._notebook:
+            jobs["first"] = lambda: self._replay(self._fresh("first"), wanted, seed=0)
+            jobs["again"] = lambda: self._replay(self._fresh("again"), wanted, seed=0)
+        jobs["plain"] = lambda: self._pipeline(self._fresh("plain"), lifted, "plain", seed=0)
+        jobs["isolated"] = lambda: self._pipeline(self._fresh("isolated"), lifted, "isolated", seed=0, describe=True)
+        self.progress("proving: notebook and pipeline side by side")
+        done = _side_by_side(jobs)
+        if key not in self._notebook:
+            self._notebook[key] = (done["first"], done["again"])
+        first, again = self._notebook[key]
+        plain, isolated = done["plain"], done["isolated"]
+        same = self._compare(first, again, names)
+        own: list[ReceiptOutput] = [
+            self._notebooks_word(one, first, again, same.get(one.name), lifted) for one in wanted
+        ]
+        for values, mode in ((plain, False), (isolated, True)):
+            if values.error is not None:
+                return self._failed(own, values.error, isolated=mode)
+        changed = [
+            f"{step['name']} changes its argument {name}"
+            for step in isolated.steps
+            for name in step["changed_arguments"]
+        ]
+        if changed:
+            step = next(str(step["name"]) for step in isolated.steps if step["changed_arguments"])
+            return Proof(
+                outputs=tuple(_unsure(one, changed[0]) for one in own),
+                step=step,
+                problem=changed[0],
+                isolated_only=True,
+            )
+        outputs = self._judge(own, first, plain, isolated, names)
+        proof = Proof(
+            outputs=tuple(outputs),
+            done=("notebook and pipeline, plain and with isolated steps: compared value by value",),
+            steps=isolated.steps,
+            isolated_only=not any(one.verdict == "different" and "isolated" not in one.why for one in outputs),
+        )
+        self.spent += time.perf_counter() - began
+        if not proof.holds or not full:
+            return proof
+        return self._on_changed_inputs(proof, lifted, sources)
+
+    def _failed(self, own: Sequence[ReceiptOutput], error: Mapping[str, Any], *, isolated: bool) -> Proof:
+        where = f" in step {error['step']}" if error.get("step") else ""
+        problem = f"the pipeline raised {error.get('type')}{where}: {error.get('message')}"
+        if error.get("text"):
+            problem += f" ({error['text']})"
+        return Proof(
+            outputs=tuple(_unsure(one, problem) for one in own),
+            step=error.get("step"),
+            problem=problem,
+            isolated_only=isolated,
+        )
+
+    def _notebooks_word(
+        self, one: Wanted, first: Values, again: Values, same: Mapping[str, Any] | None, lifted: Lifted
+    ) -> ReceiptOutput:
+        """What two runs of the notebook itself say of an output: equal, not deterministic, or nothing."""
+        verdict: Verdict = "equal"
+        why = ""
+        if first.error is not None or same is None:
+            verdict = "not_compared"
+            why = first.why.get(one.name) or again.why.get(one.name) or _message(first.error) or "it was not there"
+        elif same["opaque"]:
+            verdict, why = "not_compared", f"it holds what can't be looked into: {', '.join(same['opaque'][:3])}"
+        elif not same["equal"] and not same["close"]:
+            cause = "it reads the clock" if lifted.clock else "two runs of the notebook differ"
+            verdict = "not_deterministic"
+            why = f"{cause}: {_first(same)}"
+        elif lifted.draws:
+            why = "equal under the proof's seeds"
+        return ReceiptOutput(name=one.name, of=one.of, cell=one.cell, verdict=verdict, why=why)
+
+    def _judge(
+        self, own: Sequence[ReceiptOutput], first: Values, plain: Values, isolated: Values, names: Sequence[str]
+    ) -> list[ReceiptOutput]:
+        as_plain = self._compare(first, plain, names)
+        as_isolated = self._compare(first, isolated, names)
+        judged: list[ReceiptOutput] = []
+        for one in own:
+            verdict, why = one.verdict, one.why
+            if verdict == "equal":
+                for result, how in ((as_plain.get(one.name), ""), (as_isolated.get(one.name), "with isolated steps: ")):
+                    if result is None:
+                        verdict, why = "not_compared", "the pipeline did not return it"
+                    elif result["opaque"]:
+                        verdict, why = "not_compared", f"it holds {', '.join(result['opaque'][:3])}"
+                    elif not result["equal"] and not result["close"]:
+                        verdict, why = "different", how + _first(result)
+                    elif not result["equal"] and not why:
+                        why = f"floats within {_RTOL:g}"
+                    if verdict != "equal":
+                        break
+            judged.append(ReceiptOutput(name=one.name, of=one.of, cell=one.cell, verdict=verdict, why=why))
+        return judged
+
+    def _on_changed_inputs(self, proof: Proof, lifted: Lifted, sources: Sequence[str]) -> Proof:
+        from dataclasses import replace
+
+        if self.spent > max(_FREE_SECONDS, _BUDGET * 0.7 * self.notebook_seconds):
+            return replace(
+                proof,
+                not_proven=("on changed inputs: it would have taken more than five times the notebook's own time",),
+            )
+        if not sources and not lifted.draws:
+            return replace(proof, not_proven=("on changed inputs: the notebook reads no file that could be changed",))
+        names = [one.name for one in proof.outputs]
+        reason = ""
+        for share in (0.2, 0.0):
+            book, line = self._fresh("changed"), self._fresh("changed")
+            changed = change_inputs(book.folder, sources, share=share)
+            change_inputs(line.folder, sources, share=share)
+            if not changed and not lifted.draws:
+                return replace(proof, not_proven=("on changed inputs: none of the files can be changed sensibly",))
+            self.progress("proving: once more on changed inputs")
+            done = _side_by_side(
+                {
+                    "book": lambda book=book: self._replay(book, lifted.wanted, seed=1),
+                    "line": lambda line=line: self._pipeline(line, lifted, "plain", seed=1),
+                }
+            )
+            if done["book"].error is None:
+                return self._changed_word(proof, done["book"], done["line"], names, changed)
+            reason = _message(done["book"].error)
+            if self.notebook_seconds > _FREE_SECONDS:
+                break
+        return replace(proof, not_proven=(f"on changed inputs: the notebook does not run on them ({reason})",))
+
+    def _changed_word(
+        self, proof: Proof, book: Values, line: Values, names: Sequence[str], changed: Sequence[str]
+    ) -> Proof:
+        from dataclasses import replace
+
+        if line.error is not None:
+            problem = f"on changed inputs the pipeline raised {line.error.get('type')}: {line.error.get('message')}"
+            return replace(proof, outputs=tuple(_unsure(one, problem) for one in proof.outputs), problem=problem)
+        results = self._compare(book, line, names)
+        outputs: list[ReceiptOutput] = []
+        missing: list[str] = []
+        for one in proof.outputs:
+            result = results.get(one.name)
+            if result is None:
+                missing.append(f"{one.name} on changed inputs: {book.why.get(one.name, 'it was not there')}")
+                outputs.append(one)
+            elif result["equal"] or result["close"]:
+                outputs.append(one)
+            else:
+                why = f"on changed inputs: {_first(result)}"
+                outputs.append(ReceiptOutput(name=one.name, of=one.of, cell=one.cell, verdict="different", why=why))
+        what = f"{', '.join(changed[:3])} with rows left out" if changed else "another seed"
+        return replace(
+            proof, outputs=tuple(outputs), done=(*proof.done, f"again on changed inputs ({what})"), not_proven=tuple(missing),
+            isolated_only=False,
+        )  # fmt: skip
+
+
+def _side_by_side(jobs: Mapping[str, Callable[[], Values]]) -> dict[str, Values]:
+    with ThreadPoolExecutor(max_workers=max(1, os.cpu_count() or 1)) as pool:
+        futures = {name: pool.submit(job) for name, job in jobs.items()}
+        return {name: future.result() for name, future in futures.items()}
+
+
+def _message(error: Mapping[str, Any] | None) -> str:
+    return f"{error.get('type')} in cell {error.get('cell')}: {error.get('message')}"[:300] if error else ""
+
+
+def _first(result: Mapping[str, Any]) -> str:
+    differences = result["differences"]
+    if not differences:
+        return "they differ"
+    more = f" (and {len(differences) - 1} more places)" if len(differences) > 1 else ""
+    return f"{differences[0]['where']}: {differences[0]['what']}{more}"
+
+
+def _unsure(one: ReceiptOutput, why: str) -> ReceiptOutput:
+    verdict: Verdict = "not_compared" if one.verdict == "equal" else one.verdict
+    return ReceiptOutput(
+        name=one.name, of=one.of, cell=one.cell, verdict=verdict, why=why if one.verdict == "equal" else one.why
+    )
+
+
+def error_of(facts: Mapping[str, Any], error: type[PilotlineError]) -> PilotlineError:
+    """An error from a guest's facts."""
+    return error(str(facts.get("message")), cell=facts.get("cell"), line=facts.get("line"))
