@@ -1,0 +1,316 @@
+"""A pipeline: steps joined by what they read and write; and the contract that stands beside its code.
+
+The code says what is computed (one module with a function ``pipeline`` of straight-line calls); the contract, a TOML file
+of the same name, says everything else: where results are published and how, which checks they must pass, who owns them
+and when they are made. Without a contract the defaults hold: replace the table, in the namespace named after the folder.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast
+
+from pilotline.domain.checks import Check, check_of, toml_of
+from pilotline.domain.errors import UsageError, did_you_mean
+from pilotline.domain.tables import Replace, TableName, WriteMode, describe_mode, parse_mode
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+__all__ = [
+    "Argument",
+    "BadContract",
+    "Constant",
+    "Contract",
+    "FromParameter",
+    "FromResult",
+    "Output",
+    "Parameter",
+    "ParameterValue",
+    "Pipeline",
+    "Step",
+    "TableContract",
+    "contract_of",
+    "toml_of_contract",
+]
+
+#: What a parameter can be set to: plain data as JSON would say it, paths as texts.
+ParameterValue: TypeAlias = "str | int | float | bool | Sequence[ParameterValue] | Mapping[str, ParameterValue] | None"
+
+
+class BadContract(UsageError):
+    """The TOML file beside a pipeline cannot be understood."""
+
+    code = "PL304"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parameter:
+    """A keyword parameter of ``pipeline``."""
+
+    name: str
+    kind: Literal["file", "table", "value"]
+    #: Its default as source text, such as ``Path("data/orders.csv")``; None where it must be given.
+    default: str | None = None
+    #: The default as plain data where ``known``.
+    value: ParameterValue = None
+    #: The default's value can be told from the source; else only the project's interpreter knows it.
+    known: bool = True
+    #: Its annotation as source text; empty where there is none.
+    annotation: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class FromParameter:
+    """An argument that is a parameter of the pipeline."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class FromResult:
+    """An argument that is a result of an earlier step."""
+
+    step: str
+    #: Which of the step's results.
+    index: int
+
+
+@dataclass(frozen=True, slots=True)
+class Constant:
+    """An argument written out in the call, as its source text."""
+
+    source: str
+
+
+Argument: TypeAlias = FromParameter | FromResult | Constant
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """One call in ``pipeline``: a plain function, what goes in and what comes out."""
+
+    #: The function's name; of a function called twice the second call is ``name_2``.
+    name: str
+    function: str
+    #: By the function's own names for them.
+    arguments: Mapping[str, Argument] = field(default_factory=dict[str, Argument])
+    #: The variables that its value is bound to, in order.
+    results: tuple[str, ...] = ()
+    #: The value is a tuple that is taken apart; else it is bound whole to the one variable.
+    unpacks: bool = False
+    #: Where the call stands in the module, from 1.
+    line: int = 0
+    #: The result types as source text, where the function is annotated.
+    annotation: str = ""
+
+    @property
+    def after(self) -> tuple[str, ...]:
+        """The steps whose results it takes, each once."""
+        return tuple(dict.fromkeys(each.step for each in self.arguments.values() if isinstance(each, FromResult)))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Output:
+    """One key of what ``pipeline`` returns."""
+
+    name: str
+    value: FromResult | FromParameter
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TableContract:
+    """How one output is published as a table."""
+
+    #: Where, if not under the output's own name in the contract's namespace.
+    table: TableName | None = None
+    mode: WriteMode = field(default_factory=Replace)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contract:
+    """All of a pipeline that is not code."""
+
+    namespace: str
+    owner: str = ""
+    #: When it runs, in the factory's words: ``0 6 * * *`` or ``after sales.orders``.
+    schedule: str = ""
+    #: What the global random generators are set to before the first step; None leaves them to chance.
+    seed: int | None = 0
+    tables: Mapping[str, TableContract] = field(default_factory=dict[str, TableContract])
+    checks: tuple[Check, ...] = ()
+    #: The parameter that says which partition a run makes.
+    partition: str = ""
+    #: Parameters whose table is read as what was added since the last publish.
+    changes: tuple[str, ...] = ()
+    #: Functions or steps allowed to reach outside without making their step unrepeatable: ``network``, ``clock``, ``files``.
+    repeatable: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
+
+    def table_of(self, output: str) -> TableName:
+        """The table that an output is published as."""
+        own = self.tables.get(output)
+        return own.table if own and own.table else TableName(self.namespace, output)
+
+    def mode_of(self, output: str) -> WriteMode:
+        """How an output's table is written."""
+        own = self.tables.get(output)
+        return own.mode if own else Replace()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pipeline:
+    """Steps joined by what they read and write."""
+
+    name: str
+    #: The module that says it, and the folder that it is run in.
+    module: Path
+    folder: Path
+    parameters: tuple[Parameter, ...]
+    steps: tuple[Step, ...]
+    outputs: tuple[Output, ...]
+    contract: Contract
+    summary: str = ""
+
+    def step(self, name: str) -> Step:
+        """The step of this name."""
+        return next(step for step in self.steps if step.name == name)
+
+
+_TOP = ("namespace", "owner", "schedule", "seed", "partition", "changes", "tables", "repeatable")
+_TABLE = ("table", "mode", "checks", "allow_schema_change")
+_REACHES = ("network", "clock", "files", "processes")
+
+
+def contract_of(raw: Mapping[str, Any], *, namespace: str, path: str) -> Contract:
+    """The contract that a TOML document says.
+
+    Args:
+        raw: the document.
+        namespace: where tables go if the document does not say.
+        path: the file, for messages.
+
+    Raises:
+        BadContract: an unknown word, or a value of another kind.
+        BadCheck: a check that cannot be understood.
+        BadTableName: a name that no table can have.
+        LakeError: an unknown write mode.
+    """
+    for key in raw:
+        if key not in _TOP:
+            raise _bad(path, f"{key!r} is no word of a contract.{did_you_mean(key, _TOP)}")
+    seed = raw.get("seed", 0)
+    if seed is False:
+        seed = None
+    elif not isinstance(seed, int) or isinstance(seed, bool):
+        raise _bad(path, "seed is a whole number, or false")
+    namespace = _text(path, raw, "namespace") or namespace
+    tables: dict[str, TableContract] = {}
+    checks: list[Check] = []
+    for output, one in _table(path, raw, "tables").items():
+        where = f"[tables.{output}]"
+        if not isinstance(one, dict):
+            raise _bad(path, f"{where} is a table of its own: mode, checks")
+        own = cast("dict[str, Any]", one)
+        for key in own:
+            if key not in _TABLE:
+                raise _bad(path, f"{key!r} is no word of {where}.{did_you_mean(key, _TABLE)}")
+        name = _text(path, own, "table")
+        table = TableName.parse(name, namespace=namespace) if name else None
+        mode = parse_mode(_text(path, own, "mode") or "replace")
+        if own.get("allow_schema_change") and isinstance(mode, Replace):
+            mode = Replace(allow_schema_change=True)
+        tables[output] = TableContract(table=table, mode=mode)
+        listed = own.get("checks", [])
+        if not isinstance(listed, list) or not all(isinstance(item, dict) for item in cast("list[object]", listed)):
+            raise _bad(path, f"checks of {where} is a list of tables, as in checks = [{{not_null = ['day']}}]")
+        target = table or TableName(namespace, output)
+        checks += [check_of(target, item) for item in cast("list[dict[str, Any]]", listed)]
+    return Contract(
+        namespace=namespace,
+        owner=_text(path, raw, "owner"),
+        schedule=_text(path, raw, "schedule"),
+        seed=seed,
+        tables=tables,
+        checks=tuple(checks),
+        partition=_text(path, raw, "partition"),
+        changes=_list(path, raw, "changes"),
+        repeatable=_repeatable(path, raw),
+    )
+
+
+def _repeatable(path: str, raw: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
+    found: dict[str, tuple[str, ...]] = {}
+    for step in (table := _table(path, raw, "repeatable")):
+        found[step] = _list(path, table, step)
+        for word in found[step]:
+            if word not in _REACHES:
+                raise _bad(path, f"{word!r} in [repeatable] is not one of {', '.join(_REACHES)}.")
+    return found
+
+
+def _text(path: str, raw: Mapping[str, Any], key: str) -> str:
+    value = raw.get(key, "")
+    if not isinstance(value, str):
+        raise _bad(path, f"{key} is a text")
+    return value
+
+
+def _list(path: str, raw: Mapping[str, Any], key: str) -> tuple[str, ...]:
+    value = raw.get(key, [])
+    if isinstance(value, str):
+        return (value,)
+    if not isinstance(value, list) or not all(isinstance(item, str) for item in cast("list[object]", value)):
+        raise _bad(path, f"{key} is a list of texts")
+    return tuple(cast("list[str]", value))
+
+
+def _table(path: str, raw: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    value = raw.get(key, {})
+    if not isinstance(value, dict):
+        raise _bad(path, f"[{key}] is a table")
+    return cast("dict[str, Any]", value)
+
+
+def _bad(path: str, why: str) -> BadContract:
+    return BadContract(f"{path}: {why}", try_next="pilotline explain PL304", path=path)
+
+
+def toml_of_contract(contract: Contract, *, comments: Mapping[str, str] | None = None) -> str:
+    """The contract as a TOML document that ``contract_of`` reads back to an equal one.
+
+    Args:
+        contract: what to write.
+        comments: a line to put above a table's section, by output.
+    """
+    said = comments or {}
+    lines: list[str] = [f'namespace = "{contract.namespace}"']
+    lines += [
+        f'{key} = "{value}"'
+        for key, value in (
+            ("owner", contract.owner),
+            ("schedule", contract.schedule),
+            ("partition", contract.partition),
+        )
+        if value
+    ]
+    if contract.seed != 0:
+        lines.append(f"seed = {'false' if contract.seed is None else contract.seed}")
+    if contract.changes:
+        lines.append(f"changes = {list(contract.changes)!r}")
+    outputs = list(contract.tables)
+    for output in outputs:
+        own = contract.tables[output]
+        target = contract.table_of(output)
+        lines += ["", *([f"# {said[output]}"] if output in said else []), f"[tables.{output}]"]
+        if own.table:
+            lines.append(f'table = "{own.table}"')
+        lines.append(f'mode = "{describe_mode(own.mode)}"')
+        if isinstance(own.mode, Replace) and own.mode.allow_schema_change:
+            lines.append("allow_schema_change = true")
+        checks = [toml_of(check) for check in contract.checks if check.table == target]
+        if checks:
+            lines += ["checks = [", *(f"    {check}," for check in checks), "]"]
+    if contract.repeatable:
+        lines += ["", "[repeatable]", *(f"{step} = {list(words)!r}" for step, words in contract.repeatable.items())]
+    return "\n".join(lines) + "\n"
