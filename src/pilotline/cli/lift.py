@@ -60,16 +60,14 @@ def run(args: Namespace, out: Out) -> int:
         name=args.name,
         force=args.force,
     )
-    with out.progress(f"lift {args.notebook.name}") as progress:
-        if args.list:
-            found = list_wanted(args.notebook, options, progress.step)
-        else:
-            receipt = lift_notebook(args.notebook, options, progress.step)
     if args.list:
-        rows = [[one.ask, one.kind, str(one.cell), one.type] for one in found]
-        out.table(["--want", "kind", "cell", "type"], rows)
+        with out.progress(f"lift {args.notebook.name}") as progress:
+            found = list_wanted(args.notebook, options, progress.step)
+        out.table(["--want", "kind", "cell", "type"], [[one.ask, one.kind, str(one.cell), one.type] for one in found])
         out.document({"outputs": [one.as_json() for one in found]})
         return 0
+    with out.progress(f"lift {args.notebook.name}") as progress:
+        receipt = lift_notebook(args.notebook, options, progress.step)
     out.say(receipt.as_text())
     out.document(receipt.as_json())
     return 0 if receipt.status == "proven" else 1

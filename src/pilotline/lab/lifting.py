@@ -163,7 +163,7 @@ def _record(notebook: Notebook, interpreter: Interpreter, prover: Prover, option
     failure: PilotlineError | None = None
     for order, cells in orders:
         prover.cells = cells
-        answer, scratch = prover.record()
+        answer, scratch = prover.record(options.wants)
         if answer.get("error"):
             failure = failure or _failure(cast("dict[str, Any]", answer["error"]))
             continue

@@ -89,14 +89,22 @@ class Prover:
     _notebook: dict[tuple[str, ...], tuple[Values, Values]] = field(
         default_factory=dict[tuple[str, ...], tuple[Values, Values]]
     )
+    _recorded: dict[str, Mapping[str, Any]] = field(default_factory=dict[str, "Mapping[str, Any]"])
     spent: float = 0.0
 
-    def record(self) -> tuple[dict[str, Any], Scratch]:
-        """Run the notebook once, watched; the recorder's answer."""
+    def record(self, asked: Sequence[str] = ()) -> tuple[dict[str, Any], Scratch]:
+        """Run the notebook once, watched; the recorder's answer.
+
+        Args:
+            asked: what is wanted, as far as it is known: those values are kept, and count as a run of the notebook.
+        """
         scratch = self._fresh("record")
-        request = self._request("record", scratch, seed=0, capture=[])
+        folder = scratch.folder.relative_to(scratch.root).as_posix()
+        capture = [_capture_of(one, folder) for one in asked]
+        request = self._request("record", scratch, seed=0, capture=capture)
         guest = Guest(self.python, request, cwd=scratch.folder, own=scratch.own, seconds=self.timeout)
         answer = guest.wait(lambda where: self.progress(f"recording{where}"))
+        self._recorded = {str(one): found for one, found in zip(asked, answer.get("captured") or (), strict=False)}
         self.notebook_seconds = max(0.1, float(answer.get("seconds") or 0.0) - float(answer.get("own_cpu") or 0.0))
         return answer, scratch
 
@@ -123,9 +131,7 @@ class Prover:
 
     def _replay(self, scratch: Scratch, wanted: Sequence[Wanted], *, seed: int) -> Values:
         folder = scratch.folder.relative_to(scratch.root).as_posix()
-        capture = [
-            one.capture if one.path is None else {"file": posixpath.normpath(f"{folder}/{one.path}")} for one in wanted
-        ]
+        capture = [_capture_of(one.ask, folder) if one.path is None else _file(one.path, folder) for one in wanted]
         request = self._request("replay", scratch, seed=seed, capture=capture)
         answer = Guest(self.python, request, cwd=scratch.folder, own=scratch.own, seconds=self.timeout).wait()
         paths: dict[str, str] = {}
@@ -136,6 +142,14 @@ class Prover:
             else:
                 why[one.name] = str(found.get("why") or "it was not there")
         return Values(paths=paths, why=why, error=answer.get("error"))
+
+    def _as_recorded(self, wanted: Sequence[Wanted]) -> Values:
+        """The recording was a run of the notebook too."""
+        found = {one.name: self._recorded[one.ask] for one in wanted}
+        return Values(
+            paths={name: str(one["path"]) for name, one in found.items() if one.get("path")},
+            why={name: str(one.get("why")) for name, one in found.items() if not one.get("path")},
+        )
 
     def _pipeline(self, scratch: Scratch, lifted: Lifted, mode: str, *, seed: int, describe: bool = False) -> Values:
         module = scratch.own / f"{self.module_name}.py"
@@ -186,17 +200,18 @@ class Prover:
         began = time.perf_counter()
         wanted = lifted.wanted
         names = [one.name for one in wanted]
-        key = tuple(f"{one.name} {one.capture}" for one in wanted)
+        key = tuple(f"{one.name} {one.ask}" for one in wanted)
         jobs: dict[str, Callable[[], Values]] = {}
         if key not in self._notebook:
-            jobs["first"] = lambda: self._replay(self._fresh("first"), wanted, seed=0)
+            if not all(one.ask in self._recorded for one in wanted):
+                jobs["first"] = lambda: self._replay(self._fresh("first"), wanted, seed=0)
             jobs["again"] = lambda: self._replay(self._fresh("again"), wanted, seed=0)
         jobs["plain"] = lambda: self._pipeline(self._fresh("plain"), lifted, "plain", seed=0)
         jobs["isolated"] = lambda: self._pipeline(self._fresh("isolated"), lifted, "isolated", seed=0, describe=True)
         self.progress("proving: notebook and pipeline side by side")
         done = _side_by_side(jobs)
         if key not in self._notebook:
-            self._notebook[key] = (done["first"], done["again"])
+            self._notebook[key] = (done.get("first") or self._as_recorded(wanted), done["again"])
         first, again = self._notebook[key]
         plain, isolated = done["plain"], done["isolated"]
         same = self._compare(first, again, names)
@@ -343,6 +358,17 @@ class Prover:
             proof, outputs=tuple(outputs), done=(*proof.done, f"again on changed inputs ({what})"), not_proven=tuple(missing),
             isolated_only=False,
         )  # fmt: skip
+
+
+def _capture_of(asked: str, folder: str) -> dict[str, object]:
+    """How the guest is asked for what ``--want`` says."""
+    if asked.startswith("cell:") and asked[5:].isdigit():
+        return {"cell": int(asked[5:])}
+    return {"name": asked} if asked.isidentifier() else _file(asked, folder)
+
+
+def _file(path: str, folder: str) -> dict[str, object]:
+    return {"file": posixpath.normpath(f"{folder}/{path}")}
 
 
 def _side_by_side(jobs: Mapping[str, Callable[[], Values]]) -> dict[str, Values]:

@@ -147,16 +147,21 @@ class Receipt:
         width = max(len(one.name) for one in self.steps)
         for one in self.steps:
             flow = f"{', '.join(one.inputs) or '-'} -> {', '.join(one.outputs) or '-'}"
-            cells = f"cell{'s' if len(one.cells) > 1 else ''} {_ranges(one.cells)}"
-            yield f"  {one.name:<{width}}  {flow}   ({cells})"
+            yield f"  {one.name:<{width}}  {flow}   ({_cells(list(one.cells))})"
 
     def _reasons(self) -> list[tuple[str, str]]:
-        by_reason: dict[str, list[str]] = {}
+        """Whole cells by their first reason; of the others only that something was left out."""
+        by_reason: dict[str, list[int]] = {}
         for one in self.left_behind:
-            by_reason.setdefault(one.reason, []).append(str(one.cell) if one.whole else f"{one.cell} (in part)")
-        return [
-            (reason, f"cell{'s' if len(cells) > 1 else ''} {', '.join(cells)}") for reason, cells in by_reason.items()
-        ]
+            if one.whole:
+                by_reason.setdefault(one.reason.split("; ")[0], []).append(one.cell)
+        parts = [one.cell for one in self.left_behind if not one.whole]
+        rows = [(reason, _cells(cells)) for reason, cells in by_reason.items()]
+        return rows + ([("some lines", _cells(parts))] if parts else [])
+
+
+def _cells(numbers: list[int]) -> str:
+    return f"cell{'s' if len(numbers) > 1 else ''} {_ranges(tuple(numbers))}"
 
 
 def _cut(text: str, width: int) -> str:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pilotline.lift.parts import Part, Parts
 
 _WINDOW = 80
-_READABLE = 10
+_READABLE = 8
 _NEVER = float("inf")
 
 
@@ -206,8 +206,8 @@ def _cheapest(
 
 
 def _price(inputs: int, outputs: int, lines: int, pieces: int) -> float:
-    price = 2.2 + 0.9 * inputs + 1.0 * outputs + 0.6 * max(0, inputs - 3) ** 1.5 + 0.8 * max(0, outputs - 1) ** 1.5
-    price += 0.05 * max(0, lines - _READABLE) ** 1.6
+    price = 1.4 + 0.7 * inputs + 0.9 * outputs + 0.6 * max(0, inputs - 3) ** 1.5 + 0.8 * max(0, outputs - 1) ** 1.5
+    price += 0.1 * max(0, lines - _READABLE) ** 1.6
     if outputs == 0:
         price += 4.0
     return price + (0.7 if pieces == 1 and lines <= 1 else 0.0)

@@ -92,6 +92,8 @@ class Layout:
     #: Name -> the definition that each step which uses it repeats.
     local_definitions: dict[str, Piece] = field(default_factory=dict[str, Piece])
     body: list[Piece] = field(default_factory=list[Piece])
+    #: The notebook makes the folders itself that it writes into.
+    makes_folders: bool = False
 
     @property
     def fixed(self) -> set[str]:
@@ -116,6 +118,7 @@ def lay_out(parts: Parts, cut: Slice, names_shown: Mapping[int, str], extra_impo
     rest = _take_settings(layout, rest)
     pieces = [_piece(layout, parts, kept, names_shown) for kept in rest]
     layout.body = [_with_snapshot(piece, pieces) for piece in _take_local_definitions(layout, pieces)]
+    layout.makes_folders = any(one.part.seen.makes_folders for one in cut.kept)
     _order_module(layout)
     return layout
 

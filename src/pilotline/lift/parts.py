@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, cast
 
@@ -144,9 +145,9 @@ def _part(position: int, seen: Statement, node: ast.stmt, names: Names, known: s
     if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
         # What a body reads is needed where it runs, not where it is defined.
         own = {name for name in names.now if name in known or not is_builtin(name)}
-    reads = (set(seen.reads) | own) - _SHELL_NAMES
-    changes = set(seen.changes) | (set(seen.unsure) & reads)
-    binds = set(seen.binds) | (set(names.binds) & known) | set(seen.deletes)
+    reads = _real(set(seen.reads) | own)
+    changes = _real(set(seen.changes) | (set(seen.unsure) & reads))
+    binds = _real(set(seen.binds) | (set(names.binds) & known) | set(seen.deletes))
     # ``import a.b`` also puts b into the module a that was there before.
     renews = {name for name in names.always if name in binds} - changes
     renews |= {name for name in seen.deletes if name in names.deletes}
@@ -176,6 +177,11 @@ def _part(position: int, seen: Statement, node: ast.stmt, names: Names, known: s
         position=position, seen=seen, node=node, text="", names=names,
         uses=frozenset(uses), makes=frozenset(makes), renews=frozenset(renews),
     )  # fmt: skip
+
+
+def _real(names: set[str]) -> set[str]:
+    """Without what the shell keeps: ``Out``, ``_``, ``_7``."""
+    return {name for name in names if name not in _SHELL_NAMES and not re.fullmatch(r"_i?\d+", name)}
 
 
 def _parents(path: str) -> Iterator[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import keyword
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Literal
 
@@ -78,11 +78,9 @@ class Wanted:
         return (f"file:{self.path}",) if self.path else (self.of,)
 
     @property
-    def capture(self) -> dict[str, object]:
-        """How a replay of the notebook is asked for it."""
-        if self.path:
-            return {"file": self.path}
-        return {"cell": self.cell} if self.position is not None else {"name": self.of}
+    def ask(self) -> str:
+        """What ``--want`` says for it."""
+        return self.path or (f"cell:{self.cell}" if self.position is not None else self.of)
 
 
 def kind_of(info: Info | None) -> Kind:
@@ -122,8 +120,6 @@ def asked_for(parts: Parts, wants: Sequence[str]) -> list[Wanted]:
 
 
 def _asked(one: Wanted) -> Wanted:
-    from dataclasses import replace
-
     return replace(one, asked=True)
 
 
@@ -272,7 +268,16 @@ def by_default(parts: Parts) -> list[Wanted]:
             "The notebook writes no file and ends in no table, model or number that a pipeline could publish.",
             try_next="pilotline lift NOTEBOOK --want NAME",
         )
-    return sorted(chosen, key=lambda one: one.cell)
+    return _renamed(parts, sorted(chosen, key=lambda one: one.cell))
+
+
+def _renamed(parts: Parts, chosen: list[Wanted]) -> list[Wanted]:
+    """Names of shown values told apart among the chosen ones only."""
+    taken = _names_in(parts)
+    return [
+        replace(one, name=_free(shown_name(one.of, one.cell), taken)) if one.position is not None else one
+        for one in chosen
+    ]
 
 
 def _is_end(parts: Parts, one: Wanted) -> bool:

@@ -192,7 +192,7 @@ def _body(layout: Layout, group: Group, needs: set[str]) -> Iterable[str]:
             continue
         text = _nonlocal(text, bound)
         for path in piece.writes:
-            if "/" in layout.parameters[path].default:
+            if "/" in layout.parameters[path].default and not layout.makes_folders:
                 yield f"    {path}.parent.mkdir(parents=True, exist_ok=True)"
         comments = "\n".join(piece.part.comments)
         yield _indented(comments + "\n" + text if comments else text)

@@ -1,0 +1,56 @@
+"""Parsing a command's arguments: a mistake becomes one coded sentence with near names, not a page of usage."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, HelpFormatter
+from typing import TYPE_CHECKING, NoReturn
+
+from pilotline.domain.errors import UsageError, did_you_mean
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+    from collections.abc import Sequence
+
+    from pilotline.cli.commands import Command, CommandModule
+
+
+class _Formatter(HelpFormatter):
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, max_help_position=28)
+
+
+class Parser(ArgumentParser):
+    """An argument parser that raises where argparse would print and exit."""
+
+    def error(self, message: str) -> NoReturn:
+        """Say what was wrong.
+
+        Raises:
+            UsageError: always.
+        """
+        raise UsageError(f"{self.prog}: {message}.", try_next=f"{self.prog} --help")
+
+
+def parse(command: Command, module: CommandModule, argv: Sequence[str]) -> Namespace:
+    """The arguments of one command, ``json`` among them.
+
+    Raises:
+        UsageError: they are not understood.
+        SystemExit: after ``--help``.
+    """
+    parser = Parser(
+        prog=f"pilotline {command.name}",
+        description=module.__doc__,
+        formatter_class=_Formatter,
+        allow_abbrev=False,
+    )
+    module.add_arguments(parser)
+    parser.add_argument("--json", action="store_true", help="print one JSON document instead of text")
+    args, unknown = parser.parse_known_args(argv)
+    if unknown:
+        wrong = unknown[0].partition("=")[0]
+        known = [option for action in parser._actions for option in action.option_strings]  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]  # argparse has no other way
+        raise UsageError(
+            f"{parser.prog} has no use for {wrong!r}.{did_you_mean(wrong, known)}", try_next=f"{parser.prog} --help"
+        )
+    return args
