@@ -12,7 +12,7 @@ import sys
 import time
 import traceback
 
-from . import PROTOCOL, describe, outputs, portable, surroundings, watch_random
+from . import PROTOCOL, describe, outputs, portable, randomness, surroundings, watch_random
 from .fence import Fence, Stopped
 from .flow import FlowError, read_flow
 from .places import Places
@@ -123,7 +123,7 @@ class _Run:
         for name, value in (self.request.get("parameters") or {}).items():
             defaults[name] = self._given(name, value)
         stored = {}
-        states = watch_random.capture()
+        states = randomness.capture()
         steps = []
         for step in flow.steps:
             arguments = {}
@@ -199,7 +199,7 @@ class _Run:
         given = {name: _load(where) if kind == "stored" else where for name, (kind, where) in arguments.items()}
         if step is None:
             return {"path": self.dump(given["value"], number)}
-        watch_random.restore(states)
+        randomness.restore(states)
         before = {name: portable.digest(value, self.own) for name, (kind, value) in _mutable(given, arguments).items()}
         began = time.perf_counter()
         try:
@@ -207,7 +207,7 @@ class _Run:
         except BaseException as error:
             return {"error": _facts(error, step.name)}
         seconds = time.perf_counter() - began
-        states = watch_random.capture()
+        states = randomness.capture()
         changed = [name for name in before if portable.digest(given[name], self.own) != before[name]]
         values = dict(zip(step.results, value)) if step.unpacks else dict.fromkeys(step.results, value)
         stored, described = {}, {}

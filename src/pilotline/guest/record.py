@@ -12,7 +12,7 @@ import sys
 import time
 import types
 
-from . import watch_files, watch_random, watch_settings
+from . import randomness, watch_files, watch_settings
 from .walker import Walker
 from .names import names_of, words_of
 
@@ -45,7 +45,7 @@ class Recorder:
         self.walker = Walker(self.namespace)
         self.files = watch_files.Files(self.session.places)
         self.settings = watch_settings.Settings()
-        self.random = watch_random.state()
+        self.random = randomness.state()
         _watch_frames(self)
 
     def result(self):
@@ -225,7 +225,7 @@ class Recorder:
         return changes - deletes, unsure - deletes - changes
 
     def _draws(self, node):
-        state = watch_random.state()
+        state = randomness.state()
         drawn = {name for name, value in state.items() if name in self.random and self.random[name] != value}
         self.random = state
         seeded = set()
