@@ -135,6 +135,19 @@ class CatalogReader(Protocol):
         """
         ...
 
+    def scan_difference(
+        self, name: TableName, scope: Scope, before: Ref, after: Ref, *, columns: Sequence[str]
+    ) -> tuple[ArrowReader, ArrowReader]:
+        """The rows of a table at two commits, without rows that are known to be in both.
+
+        What is left out is left out as often on both sides.
+
+        Raises:
+            NoSuchTable: not there at one of the commits.
+            NoSuchColumn: not there for this reader at one of them.
+        """
+        ...
+
 
 class Catalog(CatalogReader, Protocol):
     """Changes the lake; every call is one transaction, and what it raises it did not do."""

@@ -149,14 +149,43 @@ class Lake:
         filter: Filter | None = None,  # noqa: A002 - the word of the trade
     ) -> ArrowReader:
         """See ``CatalogReader.scan``."""
-        pointer = self.pointer(name, at)
-        reading = plan_reading(name, [column.name for column in pointer.columns], scope, columns, filter)
+        return self._scan(self.pointer(name, at), scope, columns, filter)
+
+    def scan_difference(
+        self, name: TableName, scope: Scope, before: Ref, after: Ref, *, columns: Sequence[str]
+    ) -> tuple[ArrowReader, ArrowReader]:
+        """See ``CatalogReader.scan_difference``: files that both have are not read."""
+        old, new = self.pointer(name, before), self.pointer(name, after)
+        paths = [
+            {entry.data_file.file_path for entry in self.files.entries(self.files.load(_location(each)))}
+            for each in (old, new)
+        ]
+        shared = frozenset(paths[0] & paths[1])
+        return (
+            self._scan(old, scope, columns, None, without=shared),
+            self._scan(new, scope, columns, None, without=shared),
+        )
+
+    def _scan(
+        self,
+        pointer: Pointer,
+        scope: Scope,
+        columns: Sequence[str] | None,
+        where: Filter | None,
+        *,
+        without: frozenset[str] = frozenset(),
+    ) -> ArrowReader:
         from pilotline.lake.schemas import arrow_schema_of
 
+        reading = plan_reading(pointer.table, [column.name for column in pointer.columns], scope, columns, where)
         metadata = self.files.load(_location(pointer))
-        where = pushed_down(reading.before, metadata.schema())
-        batches = self.files.read(metadata, self.files.plan(metadata, where), reading.needed, where)
-        return reading.reader(arrow_schema_of(metadata.schema()), batches)
+        known = pushed_down(reading.before, metadata.schema())
+        tasks = self.files.plan(metadata, known)
+        # A file with rows deleted by other engines is not the same in both states though its path is.
+        tasks = [task for task in tasks if task.file.file_path not in without or task.delete_files]
+        return reading.reader(
+            arrow_schema_of(metadata.schema()), self.files.read(metadata, tasks, reading.needed, known)
+        )
 
     # -- Catalog -------------------------------------------------------------------------------------------------------
 

@@ -114,7 +114,7 @@ def _shares(there: ArrowTable, wanted: ArrowTable) -> ArrowArray:
         engine.register("there", there.append_column("__row", pa.array(range(there.num_rows), pa.int64())))
         engine.register("wanted", wanted)
         on = " AND ".join(f"t.{quoted(key)} IS NOT DISTINCT FROM w.{quoted(key)}" for key in wanted.column_names)
-        hits: Any = engine.execute(
+        hits: Any = engine.sql(
             f"SELECT __row FROM there t WHERE EXISTS (SELECT 1 FROM wanted w WHERE {on})"
         ).to_arrow_table()
     return pc.is_in(

@@ -1,0 +1,248 @@
+"""What is different between two commits: tables, columns, rows, and with keys also cells.
+
+Rows are compared as a multiset, by a hash of 64 bits of all columns that both sides have; with keys, row by row.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from pilotline.lake.rewriting import quoted
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from pilotline.domain.access import Scope
+    from pilotline.domain.tables import Column, Commit, TableInfo, TableName
+    from pilotline.lake.arrow_types import ArrowTable
+    from pilotline.lake.catalog import CatalogReader, Ref
+
+__all__ = ["ChangedCell", "Diff", "TableDiff", "diff"]
+
+#: So many examples of each kind.
+_EXAMPLES = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChangedCell:
+    """One value that became another."""
+
+    key: Mapping[str, object]
+    column: str
+    before: object
+    after: object
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TableDiff:
+    """How one table differs; its rows are counted where it is on both sides."""
+
+    table: TableName
+    change: Literal["new", "gone", "changed"]
+    rows_before: int
+    rows_after: int
+    schema_changes: tuple[str, ...] = ()
+    #: Rows on one side only, over the columns that both have; with keys: keys on one side only.
+    rows_added: int = 0
+    rows_removed: int = 0
+    #: With keys: rows whose key is on both sides with other values.
+    rows_changed: int | None = None
+    #: With keys: for each column the share of the rows on both sides that are equal in it, from 0 to 1.
+    equal: Mapping[str, float] | None = None
+    added: tuple[Mapping[str, object], ...] = ()
+    removed: tuple[Mapping[str, object], ...] = ()
+    #: With keys: the cells that differ, those of numbers that differ most first.
+    worst: tuple[ChangedCell, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Diff:
+    """How two commits differ; tables that do not are left out."""
+
+    before: Commit
+    after: Commit
+    tables: tuple[TableDiff, ...]
+
+
+def diff(
+    catalog: CatalogReader,
+    before: Ref,
+    after: Ref,
+    scope_of: Callable[[TableName], Scope],
+    *,
+    only: Sequence[TableName] | None = None,
+    keys: Mapping[TableName, Sequence[str]] | None = None,
+) -> Diff:
+    """Compare two commits as a reader sees them.
+
+    ``only`` leaves out other tables; ``keys`` name what makes a row of a table the same row on both sides.
+
+    Raises:
+        NoSuchRef: a commit is not there.
+        NotAllowed: ``scope_of`` lets the reader see nothing of a table that differs.
+    """
+    first, second = catalog.resolve(before), catalog.resolve(after)
+    old = {info.table: info for info in catalog.tables(first)}
+    new = {info.table: info for info in catalog.tables(second)}
+    found: list[TableDiff] = []
+    for table in sorted({*old, *new}):
+        was, now = old.get(table), new.get(table)
+        if (only is not None and table not in only) or (was and now and was.snapshot == now.snapshot):
+            continue
+        if was is None or now is None:
+            scope_of(table)
+            change = "new" if was is None else "gone"
+            found.append(
+                TableDiff(
+                    table=table, change=change, rows_before=was.rows if was else 0, rows_after=now.rows if now else 0
+                )
+            )
+            continue
+        found.append(_compare(catalog, (first, was), (second, now), scope_of(table), (keys or {}).get(table)))
+    return Diff(before=first, after=second, tables=tuple(found))
+
+
+def _compare(
+    catalog: CatalogReader,
+    old: tuple[Commit, TableInfo],
+    new: tuple[Commit, TableInfo],
+    scope: Scope,
+    keys: Sequence[str] | None,
+) -> TableDiff:
+    import duckdb
+
+    (first, was), (second, now) = old, new
+    seen_was = [column for column in was.columns if scope.lets_see(column.name)]
+    seen_now = [column for column in now.columns if scope.lets_see(column.name)]
+    there = {column.name for column in seen_was}
+    common = [column.name for column in seen_now if column.name in there]
+    facts: dict[str, Any] = {
+        "table": was.table,
+        "change": "changed",
+        "rows_before": was.rows,
+        "rows_after": now.rows,
+        "schema_changes": _schema_changes(seen_was, seen_now),
+    }
+    if not common:
+        return TableDiff(**facts)
+    left, right = (
+        reader.read_all() for reader in catalog.scan_difference(was.table, scope, first, second, columns=common)
+    )
+    with duckdb.connect(":memory:") as engine:
+        engine.register("left_rows", _alike(left, right))
+        engine.register("right_rows", right)
+        if keys:
+            shared = was.rows - left.num_rows
+            facts |= _by_keys(engine, common, list(keys), shared)
+        else:
+            facts |= _as_multiset(engine, common)
+    return TableDiff(**facts)
+
+
+def _alike(left: ArrowTable, right: ArrowTable) -> ArrowTable:
+    """The left rows in the right one's types where they fit, so that a widened column is no difference."""
+    import pyarrow as pa
+
+    for place, field in enumerate(right.schema):
+        if left.schema.field(place).type != field.type:
+            try:
+                left = left.set_column(place, field, left.column(place).cast(field.type))
+            except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+                continue
+    return left
+
+
+def _schema_changes(old: Sequence[Column], new: Sequence[Column]) -> tuple[str, ...]:
+    before = {column.name: column.type for column in old}
+    after = {column.name: column.type for column in new}
+    return (
+        *(f"new column {name} ({kind})" for name, kind in after.items() if name not in before),
+        *(f"column {name} ({kind}) is gone" for name, kind in before.items() if name not in after),
+        *(
+            f"{name} was {before[name]} and is {kind}"
+            for name, kind in after.items()
+            if name in before and before[name] != kind
+        ),
+    )
+
+
+def _as_multiset(engine: Any, columns: Sequence[str]) -> dict[str, Any]:
+    listed = ", ".join(map(quoted, columns))
+    engine.execute(
+        f"""CREATE TABLE changed AS
+        SELECT row_hash, sum(n)::BIGINT AS n FROM (
+            SELECT hash({listed}) AS row_hash, 1 AS n FROM right_rows
+            UNION ALL SELECT hash({listed}), -1 FROM left_rows
+        ) GROUP BY row_hash HAVING sum(n) <> 0"""
+    )
+    ((added, removed),) = engine.execute(
+        "SELECT coalesce(sum(n) FILTER (n > 0), 0)::BIGINT, coalesce(-sum(n) FILTER (n < 0), 0)::BIGINT FROM changed"
+    ).fetchall()
+
+    def sample(side: str, sign: str) -> tuple[dict[str, Any], ...]:
+        return _rows(
+            engine,
+            f"SELECT {listed} FROM {side} WHERE hash({listed}) IN (SELECT row_hash FROM changed WHERE n {sign} 0)"
+            f" LIMIT {_EXAMPLES}",
+        )
+
+    return {
+        "rows_added": added,
+        "rows_removed": removed,
+        "added": sample("right_rows", ">") if added else (),
+        "removed": sample("left_rows", "<") if removed else (),
+    }
+
+
+def _by_keys(engine: Any, columns: Sequence[str], keys: Sequence[str], shared: int) -> dict[str, Any]:
+    on = " AND ".join(f"l.{quoted(key)} IS NOT DISTINCT FROM r.{quoted(key)}" for key in keys)
+    others = [column for column in columns if column not in keys]
+    engine.execute(f"CREATE VIEW both_sides AS SELECT l, r FROM left_rows l JOIN right_rows r ON {on}")
+    differs = {name: f"(l.{quoted(name)} IS DISTINCT FROM r.{quoted(name)})" for name in others}
+    counts = ", ".join(f"count(*) FILTER {test}" for test in differs.values())
+    anything = " OR ".join(differs.values()) or "false"
+    ((matched, changed, *unequal),) = engine.execute(
+        f"SELECT count(*), count(*) FILTER ({anything}){', ' if counts else ''}{counts} FROM both_sides"
+    ).fetchall()
+    total = matched + shared
+    listed = ", ".join(map(quoted, columns))
+
+    def alone(side: str, other: str) -> tuple[int, tuple[dict[str, Any], ...]]:
+        test = f"FROM {side} l WHERE NOT EXISTS (SELECT 1 FROM {other} r WHERE {on})"
+        ((count,),) = engine.execute(f"SELECT count(*) {test}").fetchall()
+        return count, _rows(engine, f"SELECT {listed} {test} LIMIT {_EXAMPLES}") if count else ()
+
+    rows_removed, removed = alone("left_rows", "right_rows")
+    rows_added, added = alone("right_rows", "left_rows")
+    worst = [cell for name, bad in zip(others, unequal, strict=True) if bad for cell in _worst(engine, name, keys)]
+    return {
+        "rows_added": rows_added,
+        "rows_removed": rows_removed,
+        "rows_changed": changed,
+        "equal": {name: 1 - bad / total if total else 1.0 for name, bad in zip(others, unequal, strict=True)},
+        "added": added,
+        "removed": removed,
+        "worst": tuple(worst),
+    }
+
+
+def _worst(engine: Any, name: str, keys: Sequence[str]) -> list[ChangedCell]:
+    column = quoted(name)
+    listed = ", ".join(f"l.{quoted(key)}" for key in keys)
+    far = f"abs(try_cast(l.{column} AS DOUBLE) - try_cast(r.{column} AS DOUBLE)) DESC NULLS LAST, "
+    ((kind,),) = engine.execute(f"SELECT typeof(any_value({column})) FROM right_rows").fetchall()
+    number = kind.startswith(("DECIMAL", "FLOAT", "DOUBLE")) or kind.endswith("INT") or kind == "INTEGER"
+    rows = engine.execute(
+        f"SELECT {listed}, l.{column}, r.{column} FROM both_sides WHERE l.{column} IS DISTINCT FROM r.{column}"
+        f" ORDER BY {far if number else ''}{listed} LIMIT {_EXAMPLES}"
+    ).fetchall()
+    return [
+        ChangedCell(key=dict(zip(keys, row, strict=False)), column=name, before=row[-2], after=row[-1]) for row in rows
+    ]
+
+
+def _rows(engine: Any, query: str) -> tuple[dict[str, Any], ...]:
+    result = engine.execute(query)
+    names = [each[0] for each in result.description]
+    return tuple(dict(zip(names, row, strict=True)) for row in result.fetchall())
