@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from pilotline.lake.errors import NotATable
-from pilotline.lake.frames.columns import Encoded, NoColumn, Note, encode, held_array, pack
+from pilotline.lake.frames.encoding import Encoded, NoColumn, Note, encode, held_array, pack
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable, Sequence

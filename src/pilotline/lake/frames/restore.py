@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal
 
-from pilotline.lake.frames.columns import Note, decode, unpack
+from pilotline.lake.frames.decoding import Note, decode, unpack
 from pilotline.lake.frames.values import from_text
 
 if TYPE_CHECKING:

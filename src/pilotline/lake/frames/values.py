@@ -13,7 +13,7 @@ from decimal import Decimal
 from typing import Any, Final, cast
 from uuid import UUID
 
-__all__ = ["NoText", "from_text", "to_text"]
+__all__ = ["NoText", "from_text", "to_text", "zone_name"]
 
 #: Below this, JSON and every reader of it keep whole numbers exact.
 _EXACT: Final = 2**53
@@ -127,8 +127,6 @@ def _foreign(value: Any, kind: type) -> Any:
 def _zone(value: Any) -> str | None:
     if value.tz is None:
         return None
-    from pilotline.lake.frames.columns import zone_name
-
     name = zone_name(value.tz)
     if name is None:
         raise NoText("Timestamp")
@@ -200,3 +198,17 @@ def _untagged_foreign(tag: str, inside: Any) -> Any:
             return np.dtype(kind).type(_object(item))
         case _:
             raise ValueError(f"unknown tag ${tag}")
+
+
+def zone_name(zone: Any) -> str | None:
+    """A name that makes the same time zone again, or None."""
+    import pandas as pd
+
+    for name in (str(zone), getattr(zone, "key", None) or "", getattr(zone, "zone", None) or ""):
+        try:
+            again = pd.Timestamp(0, tz="UTC").tz_convert(name).tz
+        except (ValueError, KeyError, TypeError, OSError, AttributeError):
+            continue
+        if name and str(again) == str(zone):
+            return name
+    return None
