@@ -159,7 +159,7 @@ def _record(notebook: Notebook, interpreter: Interpreter, prover: Prover, option
     if executed is not None:
         told = ("cells in the order of the file", notebook.code), ("cells as they were last executed", executed)
         orders = [told[1]] if options.order == "executed" else [told[0]] if options.order == "file" else list(told)
-    best: tuple[int, _Recorded] | None = None
+    best: tuple[int, _Recorded, dict[str, Any]] | None = None
     failure: PilotlineError | None = None
     for order, cells in orders:
         prover.cells = cells
@@ -179,10 +179,14 @@ def _record(notebook: Notebook, interpreter: Interpreter, prover: Prover, option
         )
         score = _agreement(notebook, recorded) if len(orders) > 1 else 0
         if best is None or score > best[0]:
-            best = (score, recorded)
+            best = (score, recorded, answer)
+        if score == sum(1 for cell in notebook.code if cell.shown):
+            # Everything that was saved came out again: no other order has to be tried.
+            break
     if best is None:
         raise failure or NotebookFailed("The notebook does not run.")
     prover.cells = best[1].cells
+    prover.was_recorded(options.wants, best[2])
     return best[1]
 
 

@@ -104,9 +104,13 @@ class Prover:
         request = self._request("record", scratch, seed=0, capture=capture)
         guest = Guest(self.python, request, cwd=scratch.folder, own=scratch.own, seconds=self.timeout)
         answer = guest.wait(lambda where: self.progress(f"recording{where}"))
-        self._recorded = {str(one): found for one, found in zip(asked, answer.get("captured") or (), strict=False)}
-        self.notebook_seconds = max(0.1, float(answer.get("seconds") or 0.0) - float(answer.get("own_cpu") or 0.0))
         return answer, scratch
+
+    def was_recorded(self, asked: Sequence[str], answer: Mapping[str, Any]) -> None:
+        """Take a recording as the first run of the notebook."""
+        captured: list[Mapping[str, Any]] = list(answer.get("captured") or ())
+        self._recorded = dict(zip(asked, captured, strict=False))
+        self.notebook_seconds = max(0.1, float(answer.get("seconds") or 0.0) - float(answer.get("own_cpu") or 0.0))
 
     def _fresh(self, name: str) -> Scratch:
         self._count += 1

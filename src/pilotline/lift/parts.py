@@ -151,10 +151,13 @@ def _part(position: int, seen: Statement, node: ast.stmt, names: Names, known: s
     # ``import a.b`` also puts b into the module a that was there before.
     renews = {name for name in names.always if name in binds} - changes
     renews |= {name for name in seen.deletes if name in names.deletes}
+    if isinstance(node, ast.ImportFrom):
+        # Also the names that a star brings, which only the recording knows.
+        renews |= binds - changes
     if isinstance(node, ast.Import):
         dotted = {alias.name.split(".")[0] for alias in node.names if "." in alias.name and not alias.asname}
         renews -= dotted
-    uses = reads | set(seen.changes)
+    uses = reads | set(seen.changes) | _real(set(seen.deletes) & set(names.deletes))
     makes = binds | changes
     uses |= {f"file:{path}" for path in seen.reads_files}
     uses |= {f"folder:{path}" for path in seen.lists_folders}

@@ -108,9 +108,6 @@ def _walk(parts: Parts, wanted: Sequence[Wanted], shown_by: set[int], forced: se
         shows = part.position in shown_by
         if not needed and not shows and part.position not in forced:
             continue
-        if needed and all(name in part.seen.deletes for name in needed) and part.position not in forced:
-            # What is deleted can't be what was wanted after it.
-            continue
         live -= part.renews
         uses = part.uses
         if not isinstance(part.node, ast.Import | ast.ImportFrom):
