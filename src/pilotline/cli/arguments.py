@@ -40,7 +40,7 @@ def parse(command: Command, module: CommandModule, argv: Sequence[str]) -> Names
     """
     parser = Parser(
         prog=f"pilotline {command.name}",
-        description=module.__doc__,
+        description=" ".join((module.__doc__ or module.HELP).split()),
         formatter_class=_Formatter,
         allow_abbrev=False,
     )

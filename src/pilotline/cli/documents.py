@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import fields, is_dataclass
 from datetime import date, datetime, time, timedelta
 from math import isfinite
@@ -33,8 +34,8 @@ def plain(value: object) -> object:
         return {field.name: plain(getattr(value, field.name)) for field in fields(value)}
     if isinstance(value, Mapping):
         return {str(key): plain(item) for key, item in cast("Mapping[object, object]", value).items()}
-    if isinstance(value, Set):
-        return sorted((plain(item) for item in cast("Set[object]", value)), key=str)
+    if isinstance(value, AbstractSet):
+        return sorted((plain(item) for item in cast("AbstractSet[object]", value)), key=str)
     if isinstance(value, Sequence) and not isinstance(value, bytes | bytearray | memoryview):
         return [plain(item) for item in cast("Sequence[object]", value)]
     as_python = getattr(value, "item", None)  # a NumPy scalar

@@ -58,3 +58,21 @@ class Bug(PilotlineError):
 
     code = "PL000"
     exit_status = 70
+
+    @classmethod
+    def from_exception(cls, error: Exception, *, debug: bool) -> Bug:
+        """The exception as a coded error.
+
+        Args:
+            error: what was raised.
+            debug: with the whole traceback in the message.
+        """
+        from pathlib import PurePath
+        from traceback import extract_tb, format_exception
+
+        frames = [frame for frame in extract_tb(error.__traceback__) if not frame.filename.startswith("<frozen")]
+        where = f" ({PurePath(frames[-1].filename).name}, line {frames[-1].lineno})" if frames else ""
+        message = f"this is a bug in Pilotline, not in your work: {type(error).__name__}: {error}{where}"
+        if debug:
+            return cls(f"{message}\n{''.join(format_exception(error)).rstrip()}")
+        return cls(message, try_next="run it again with PILOTLINE_DEBUG=1 and report what it prints")

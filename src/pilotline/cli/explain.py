@@ -19,36 +19,48 @@ HELP = "print what an error code means and what to do"
 
 def add_arguments(parser: ArgumentParser) -> None:
     """The code."""
-    parser.add_argument("code", nargs="?", help="such as PL151")
+    parser.add_argument("code", nargs="?", help="such as PL151; all codes are listed without one")
 
 
 def pages() -> dict[str, Path]:
     """Code -> its page: beside the package where it is installed, in docs/ in a checkout."""
-    here = Path(__file__).parent.parent
-    for folder in (here / "pages", here.parent.parent / "docs" / "reference" / "errors"):
-        found = {path.stem: path for path in sorted(folder.glob("PL*.md"))}
+    package = Path(__file__).parent.parent
+    for folder in (package / "pages" / "errors", package.parent.parent / "docs" / "reference" / "errors"):
+        found = {path.stem: path for path in sorted(folder.glob("PL[0-9]*.md"))}
         if found:
             return found
     return {}
 
 
 def run(args: Namespace, out: Out) -> int:
-    """Print the page, or the list of codes."""
+    """Print the page, or the list of codes.
+
+    Raises:
+        UnknownCode: there is no such code.
+    """
     known = pages()
     if args.code is None:
-        rows = [[code, _title(path)] for code, path in known.items()]
-        out.table(["code", "what"], rows)
-        out.document({"codes": [{"code": code, "title": title} for code, title in rows]})
+        codes = [{"code": code, "title": title_of(path.read_text(encoding="utf-8"))} for code, path in known.items()]
+        out.table(["code", "what"], [list(one.values()) for one in codes])
+        out.document({"codes": codes})
         return 0
     code = re.sub(r"^(?:PL)?(\d+)$", r"PL\1", args.code.strip().upper())
     if code not in known:
         raise UnknownCode(args.code, list(known))
-    text = known[code].read_text(encoding="utf-8")
-    out.say(text.rstrip())
-    out.document({"code": code, "title": _title(known[code]), "text": text})
+    text = known[code].read_text(encoding="utf-8").strip()
+    for line in text.splitlines():
+        out.say(out.styled(line.lstrip("# "), "bold") if line.startswith("#") else line)
+    out.document({"code": code, "title": title_of(text), **sections_of(text)})
     return 0
 
 
-def _title(path: Path) -> str:
-    first = path.read_text(encoding="utf-8").partition("\n")[0]
-    return first.partition(":")[2].strip() or first.lstrip("# ")
+def title_of(page: str) -> str:
+    """What stands after the code in the page's first line."""
+    first = page.partition("\n")[0].lstrip("# ")
+    return first.partition(": ")[2] or first
+
+
+def sections_of(page: str) -> dict[str, str]:
+    """The page's sections under JSON names: ``what_happened``, ``why``, ``what_to_do``."""
+    sections = [part.partition("\n") for part in page.split("\n## ")[1:]]
+    return {heading.strip().lower().replace(" ", "_"): text.strip() for heading, _, text in sections}

@@ -13,47 +13,20 @@ from __future__ import annotations
 
 import os
 import sys
-import time
 from contextlib import contextmanager
-from shutil import get_terminal_size
 from typing import TYPE_CHECKING, Literal, TextIO
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping, Sequence
 
+    from pilotline.cli.progress import Progress
+    from pilotline.domain.errors import PilotlineError
+
 Style = Literal["bold", "dim", "red", "green", "yellow", "cyan"]
-_STYLES: Mapping[str, str] = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "cyan": "36"}
-_SHOWN_AFTER = 0.4
-_EVERY = 0.1
-
-
-class Progress:
-    """One line that says what is going on, on a terminal; nothing in a pipe."""
-
-    def __init__(self, title: str, stream: TextIO, *, shown: bool) -> None:
-        self._title = title
-        self._stream = stream
-        self._shown = shown
-        self._began = time.monotonic()
-        self._last = 0.0
-        self._drawn = False
-
-    def step(self, what: str) -> None:
-        """Say what is being done now."""
-        now = time.monotonic()
-        if not self._shown or now - self._began < _SHOWN_AFTER or now - self._last < _EVERY:
-            return
-        self._last = now
-        self._drawn = True
-        text = f"{self._title}: {what} ({now - self._began:.0f} s)"
-        self._stream.write("\r\x1b[K" + text[: get_terminal_size().columns - 1])
-        self._stream.flush()
-
-    def clear(self) -> None:
-        """Take the line away."""
-        if self._drawn:
-            self._stream.write("\r\x1b[K")
-            self._stream.flush()
+_STYLES: Mapping[Style, str] = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "cyan": "36"}
+_GAP = "  "
+_NARROWEST = 8  # columns; a cell is not cut below this
+_USUAL_WIDTH = 80
 
 
 class Out:
@@ -61,14 +34,25 @@ class Out:
 
     Args:
         json: the command was called with ``--json``.
-        stdout, stderr: streams; the process's own by default.
+        stdout: the process's own by default.
+        stderr: the process's own by default.
+        environ: the process's own by default.
     """
 
-    def __init__(self, *, json: bool, stdout: TextIO | None = None, stderr: TextIO | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        json: bool,
+        stdout: TextIO | None = None,
+        stderr: TextIO | None = None,
+        environ: Mapping[str, str] | None = None,
+    ) -> None:
         self.json = json
         self.stdout = stdout or sys.stdout
         self.stderr = stderr or sys.stderr
-        self._told = False
+        self._environ = os.environ if environ is None else environ
+        self._documents: list[object] = []
+        self._progress: Progress | None = None
 
     @property
     def text(self) -> TextIO:
@@ -76,56 +60,116 @@ class Out:
         return self.stderr if self.json else self.stdout
 
     @property
-    def width(self) -> int:
-        """Columns of the terminal; wide in a pipe, so that nothing is cut there."""
-        return get_terminal_size().columns if self.text.isatty() else 10_000
+    def width(self) -> int | None:
+        """Columns of the terminal that text goes to; None where it is none, so that nothing is cut there."""
+        return columns_of(self.text)
+
+    def styled(self, text: object, style: Style, *, stream: TextIO | None = None) -> str:
+        """The text in a colour or weight, if the stream (by default where text goes) takes colour."""
+        if not wants_colour(stream or self.text, self._environ):
+            return str(text)
+        return f"\x1b[{_STYLES[style]}m{text}\x1b[0m"
 
     def say(self, text: str = "") -> None:
         """Print a line of text for people."""
-        self.text.write(text + "\n")
+        self._print(text, self.text)
 
-    def styled(self, text: str, style: Style) -> str:
-        """The text in a colour or weight, where colour is wanted."""
-        return f"\x1b[{_STYLES[style]}m{text}\x1b[0m" if _wants_colour(self.text) else text
-
-    def document(self, value: object) -> None:
-        """The one JSON document of the command; printed under ``--json`` only."""
-        if not self.json or self._told:
-            return
-        import json
-
-        self._told = True
-        self.stdout.write(json.dumps(value, ensure_ascii=False, default=str) + "\n")
+    def warn(self, text: str) -> None:
+        """Print a line to stderr, whatever stdout is used for."""
+        self._print(text, self.stderr)
 
     def table(self, heads: Sequence[str], rows: Sequence[Sequence[object]], *, right: Sequence[str] = ()) -> None:
         """Print rows in aligned columns; numbers to the right, long values cut to the terminal's width."""
-        texts = [[_cell(value) for value in row] for row in rows]
-        numeric = {
-            head for place, head in enumerate(heads)
-            if rows and all(isinstance(row[place], int | float) and not isinstance(row[place], bool) for row in rows)
-        } | set(right)  # fmt: skip
-        widths = [max([len(head), *(len(row[place]) for row in texts)]) for place, head in enumerate(heads)]
-        room = self.width - 2 * (len(heads) - 1)
-        while sum(widths) > room and max(widths) > 8:
-            widths[widths.index(max(widths))] -= 1
-        self.say(self.styled(_row(heads, heads, widths, numeric), "dim").rstrip())
-        for row in texts:
-            self.say(_row(row, heads, widths, numeric).rstrip())
+        first, *rest = table_lines(heads, rows, right=right, width=self.width)
+        self.say(self.styled(first, "bold"))
+        for line in rest:
+            self.say(line)
+
+    def document(self, value: object) -> None:
+        """Give the one result for programs: JSON-like values, dataclasses, paths, instants. Written at the end.
+
+        Raises:
+            RuntimeError: the command gave one already.
+        """
+        if self._documents:
+            raise RuntimeError("a command gives one document")
+        self._documents.append(value)
+
+    def fail(self, error: PilotlineError) -> int:
+        """Say what went wrong and what to type next; under ``--json`` that is the document. Returns the exit status."""
+        self._documents = [{"error": error.as_json()}]
+        self.warn(f"{self.styled(error.code, 'red', stream=self.stderr)}: {error.message}")
+        if error.try_next:
+            self.warn(f"  next: {error.try_next}")
+        return error.exit_status
+
+    def finish(self) -> None:
+        """Write the document, if one is wanted. ``main`` calls it, once, when the command has ended."""
+        if self.json:
+            from pilotline.cli.documents import dumps
+
+            self.stdout.write(dumps(self._documents[0] if self._documents else {}) + "\n")
+        self.stdout.flush()
 
     @contextmanager
     def progress(self, title: str) -> Generator[Progress]:
-        """A line of progress on stderr, if that is a terminal."""
-        progress = Progress(title, self.stderr, shown=self.stderr.isatty())
-        try:
-            yield progress
-        finally:
-            progress.clear()
+        """A line on stderr while something takes its time; nothing in a pipe."""
+        from pilotline.cli.progress import Progress
+
+        columns = None if self._environ.get("TERM") == "dumb" else columns_of(self.stderr)
+        with Progress(title, self.stderr if columns else None, columns or _USUAL_WIDTH) as progress:
+            self._progress = progress
+            try:
+                yield progress
+            finally:
+                self._progress = None
+
+    def _print(self, text: str, stream: TextIO) -> None:
+        if self._progress:
+            self._progress.erase()
+        stream.write(text + "\n")
 
 
-def _wants_colour(stream: TextIO) -> bool:
-    if os.environ.get("NO_COLOR"):
+def wants_colour(stream: TextIO, environ: Mapping[str, str]) -> bool:
+    """Whether styles may be written: NO_COLOR, then FORCE_COLOR, then whether it is a terminal."""
+    if environ.get("NO_COLOR"):
         return False
-    return bool(os.environ.get("FORCE_COLOR")) or (stream.isatty() and os.environ.get("TERM") != "dumb")
+    if environ.get("FORCE_COLOR", "0") not in {"", "0"}:
+        return True
+    return stream.isatty() and environ.get("TERM") != "dumb"
+
+
+def columns_of(stream: TextIO) -> int | None:
+    """How wide the terminal is; None where the stream is none."""
+    try:
+        return os.get_terminal_size(stream.fileno()).columns or _USUAL_WIDTH
+    except (OSError, ValueError):
+        return None
+
+
+def table_lines(
+    heads: Sequence[str], rows: Sequence[Sequence[object]], *, right: Sequence[str] = (), width: int | None = None
+) -> list[str]:
+    """Heads and rows as aligned lines of at most ``width`` columns, though no cell is cut below 8."""
+    to_right = [
+        head in right or (bool(rows) and all(_is_number(row[place]) for row in rows))
+        for place, head in enumerate(heads)
+    ]
+    cells = [list(heads), *([_cell(value) for value in row] for row in rows)]
+    widths = [max(_columns(row[place]) for row in cells) for place in range(len(heads))]
+    if width is not None:
+        while sum(widths) + len(_GAP) * (len(widths) - 1) > width and max(widths) > _NARROWEST:
+            widths[widths.index(max(widths))] -= 1
+    return [
+        _GAP.join(
+            _fitted(text, columns, right=right) for text, columns, right in zip(row, widths, to_right, strict=True)
+        ).rstrip()
+        for row in cells
+    ]
+
+
+def _is_number(value: object) -> bool:
+    return value is None or (isinstance(value, int | float) and not isinstance(value, bool))
 
 
 def _cell(value: object) -> str:
@@ -140,9 +184,18 @@ def _cell(value: object) -> str:
     return " ".join(str(value).split())
 
 
-def _row(values: Sequence[str], heads: Sequence[str], widths: Sequence[int], numeric: set[str]) -> str:
-    parts: list[str] = []
-    for value, head, width in zip(values, heads, widths, strict=True):
-        text = value if len(value) <= width else value[: width - 3] + "..."
-        parts.append(text.rjust(width) if head in numeric else text.ljust(width))
-    return "  ".join(parts)
+def _columns(text: str) -> int:
+    if text.isascii():
+        return len(text)
+    from unicodedata import combining, east_asian_width
+
+    return sum(0 if combining(sign) else 2 if east_asian_width(sign) in "WF" else 1 for sign in text)
+
+
+def _fitted(text: str, columns: int, *, right: bool) -> str:
+    if _columns(text) > columns:
+        while text and _columns(text) > columns - 3:
+            text = text[:-1]
+        text += "..."
+    blank = " " * (columns - _columns(text))
+    return blank + text if right else text + blank
