@@ -12,7 +12,7 @@ import sys
 import time
 import types
 
-from . import randomness, watch_files, watch_settings
+from . import files_seen, randomness, settings_seen
 from .walker import Walker
 from .names import names_of, words_of
 
@@ -43,8 +43,8 @@ class Recorder:
         self.namespace = self.session.namespace
         self.own = set(self.namespace)
         self.walker = Walker(self.namespace)
-        self.files = watch_files.Files(self.session.places)
-        self.settings = watch_settings.Settings()
+        self.files = files_seen.Files(self.session.places)
+        self.settings = settings_seen.Settings()
         self.random = randomness.state()
         _watch_frames(self)
 
