@@ -15,6 +15,8 @@ KINDS = {
     "record": "session",
     "replay": "session",
     "probe": "surroundings",
+    "lifted": "lifted",
+    "differences": "differences",
     "pipeline": "pipeline",
     "compare": "compare",
     "steps": "steps",
