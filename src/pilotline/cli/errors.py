@@ -31,7 +31,7 @@ class UnknownCode(UsageError):
 
     def __init__(self, wrong: str, known: Sequence[str]) -> None:
         super().__init__(
-            f"there is no error code {wrong!r}.{did_you_mean(wrong.upper(), known)}",
+            f"there is no error code {wrong!r}.{did_you_mean(wrong.upper().replace('O', '0'), known)}",
             try_next="pilotline explain",
             wrong=wrong,
         )
@@ -41,6 +41,12 @@ class AlreadyAProject(UsageError):
     """``pilotline init`` where there are settings; they are never overwritten."""
 
     code = "PL004"
+
+
+class BrokenSettings(UsageError):
+    """A project's settings that are not TOML, or a setting that cannot be."""
+
+    code = "PL006"
 
 
 class Stopped(PilotlineError):
