@@ -62,7 +62,6 @@ class Stopped(PilotlineError):
 class Bug(PilotlineError):
     """An exception that nobody foresaw: ours to repair. Exit status 70, so that no script takes it for a refusal."""
 
-    code = "PL000"
     exit_status = 70
 
     @classmethod
