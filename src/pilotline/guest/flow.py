@@ -357,7 +357,9 @@ class _Reader:
         missing = [name for name in needed if name not in found and name not in optional]
         if missing:
             names = "`, `".join(missing)
-            raise FlowError(call.lineno, f"`{function.name}` is called without `{names}`", "give the step every value that it needs")
+            raise FlowError(
+                call.lineno, f"`{function.name}` is called without `{names}`", "give the step every value that it needs"
+            )
 
     def _argument(self, parameter: str, node: ast.expr, bound: dict[str, int | None]) -> Argument:
         text = ast.unparse(node)

@@ -1,374 +1,303 @@
 """A value as plain data: comparable across processes, whatever class it is of.
 
-``portable(value)`` gives nested tuples of atoms, bytes and texts. Classes of the notebook (``__main__.Thing``) and of
-the lifted module (``explore.Thing``) are both written ``~.Thing``. Parts that cannot be looked into become
-``("opaque", type)``. What differs from run to run without meaning anything (identities, fitting times) is left out.
+    plain = atom | node
+    atom  = None, bool, int, float, complex, str, bytes
+    node  = [kind, ...]                  a list, so that shared and circular values are shared and circular lists
+
+Classes of the notebook (``__main__.Thing``) and of the lifted module (``explore.Thing``) are both written ``~.Thing``.
+What can't be looked into is ``["opaque", why]``: never equal to anything. What differs from run to run without meaning
+anything (fitting times, where a generator of random numbers stands) is ``["skip", what]``.
 """
 
-import collections
-import datetime
-import decimal
-import enum
-import fractions
+import functools
 import hashlib
 import os
-import pathlib
 import pickle
-import re
 import sys
-import types
-import uuid
 
-from .walker import _name, _state, base_repr
+from . import plain_functions, plain_libraries, plain_values
+from .written_files import WrittenFile, plain_file
 
-_ATOMS = {int, bool, str, bytes, type(None), complex}
-_MOST = 400_000
-_LEFT_OUT = re.compile(r"(_time|_times|_times_|_time_|_stop_words_id|_sklearn_output_config|_repr_html_link)$|^(random_state_|_random_state|_rng|_cache|_item_cache|_mgr_cache)$")
-_HEADER = "pilotline portable 1"
+_ATOMS = frozenset({type(None), bool, int, float, complex, str, bytes})
+_MOST_NODES = 3_000_000
+_DEEPEST = 250
+_RECURSION = 12_000
+_HEADER = "pilotline portable 2"
+#: Folders whose paths differ from run to run: a text that names one is compared from there.
+_roots = []
+
+__all__ = ["WrittenFile", "digest", "dump", "load", "portable", "settle"]
 
 
-class WrittenFile:
-    """A file that was written: compared by content."""
-
-    def __init__(self, path):
-        self.path = path
+def settle(folders):
+    """Say which folders are this run's own, so that paths in them compare equal between runs."""
+    _roots[:] = sorted({os.fspath(folder) for folder in folders if folder}, key=len, reverse=True)
 
 
 def dump(value, path, own=("__main__",)):
     """Write a value's plain form to a file, whole or not at all."""
     plain = portable(value, own)
-    temporary = "%s.%d.tmp" % (path, os.getpid())
-    with open(temporary, "wb") as file:
-        pickle.dump((_HEADER, plain), file, protocol=4)
+    temporary = f"{path}.{os.getpid()}.tmp"
+    with open(temporary, "wb") as file, Deep():
+        try:
+            pickle.dump((_HEADER, plain), file, protocol=5)
+        except Exception as error:
+            file.seek(0)
+            file.truncate()
+            pickle.dump((_HEADER, ["opaque", f"{type(value).__name__}: {error}"[:300]]), file, protocol=5)
     os.replace(temporary, path)
 
 
 def load(path):
     """The plain form that ``dump`` wrote."""
-    with open(path, "rb") as file:
-        header, plain = pickle.load(file)
+    with open(path, "rb") as file, Deep():
+        header, plain = pickle.load(file)  # noqa: S301 (written by this code, in a folder of this run)
     if header != _HEADER:
-        raise ValueError("not a portable value: %s" % path)
+        raise ValueError(f"not a portable value: {path}")
     return plain
 
 
-def digest(value, own=("__main__",)):
-    """A short digest of a value's plain form, to see whether it was changed."""
-    return hashlib.sha256(pickle.dumps(portable(value, own), protocol=4)).digest()
-
-
-def portable(value, own=("__main__",)):
+def portable(value, own=("__main__",), *, strict=False):
     """The plain form of a value.
 
     Args:
         value: anything.
         own: modules whose classes count as the notebook's own.
+        strict: keep what differs from run to run too; to see whether a value was changed.
     """
-    return _Porter(own).of(value)
+    with Deep():
+        return Porter(own, strict).of(value)
 
 
-class _Porter:
-    def __init__(self, own):
-        self.own = set(own)
-        self.seen = {}
-        self.held = []
-        self.nodes = 0
+class Deep:
+    """Room for values that are nested deeply."""
+
+    def __enter__(self):
+        self._limit = sys.getrecursionlimit()
+        sys.setrecursionlimit(max(self._limit, _RECURSION))
+        return self
+
+    def __exit__(self, *_):
+        sys.setrecursionlimit(self._limit)
+
+
+class Porter:
+    """Makes the plain forms of one value's parts; one that is reached twice is made once."""
+
+    def __init__(self, own=("__main__",), strict=False):
+        self.own = frozenset(own)
+        self.strict = strict
+        self.opaques = 0
+        self._nodes = {}
+        # Ids are only unique while their objects live.
+        self._held = []
+        self._depth = 0
 
     def of(self, value):
+        """The plain form of one part."""
         kind = type(value)
         if kind in _ATOMS:
-            return value
-        if kind is float:
-            return ("float", value.hex() if value == value else "nan")
-        if id(value) in self.seen:
-            return ("again", self.seen[id(value)])
-        self.nodes += 1
-        if self.nodes > _MOST:
-            return ("opaque", "more than %d parts" % _MOST)
-        self.seen[id(value)] = self.nodes
-        self.held.append(value)
+            return self._text(value) if kind is str and _roots else value
+        known = self._nodes.get(id(value))
+        if known is not None:
+            return known
+        if self._depth >= _DEEPEST:
+            return self.opaque("nested too deeply")
+        if len(self._held) >= _MOST_NODES:
+            return self.opaque(f"more than {_MOST_NODES} parts")
+        node = []
+        self._nodes[id(value)] = node
+        self._held.append(value)
+        self._depth += 1
         try:
-            return self._of(value, kind)
+            node.extend(self._of(value, kind))
         except RecursionError:
-            return ("opaque", "nested too deeply")
+            node[:] = self.opaque("nested too deeply")
         except Exception as error:
-            return ("opaque", "%s (%s: %s)" % (_name(kind), type(error).__name__, str(error)[:100]))
+            node[:] = self.opaque(f"{self.name(kind)} ({type(error).__name__}: {error})"[:300])
+        finally:
+            self._depth -= 1
+        return node
 
-    def _of(self, value, kind):
-        root = (getattr(kind, "__module__", "") or "").partition(".")[0]
-        if root in _LIBRARIES:
-            found = _LIBRARIES[root](self, value)
-            if found is not None:
-                return found
-        if kind in (list, tuple, collections.deque):
-            if set(map(type, value)) <= {int, str, bool, type(None)}:
-                return (kind.__name__, list(value))
-            return (kind.__name__, [self.of(item) for item in value])
-        if kind in (set, frozenset):
-            return (kind.__name__, sorted((self.of(item) for item in value), key=repr))
-        if kind in (dict, collections.OrderedDict, collections.defaultdict, collections.Counter):
-            return (kind.__name__, [(self.of(key), self.of(item)) for key, item in value.items()])
-        if isinstance(value, (datetime.date, datetime.time, datetime.timedelta, datetime.tzinfo, decimal.Decimal, fractions.Fraction, uuid.UUID, range, slice)) and root in {"builtins", "datetime", "decimal", "fractions", "uuid", "zoneinfo"}:
-            return ("value", kind.__name__, repr(value))
-        if isinstance(value, pathlib.PurePath):
-            return ("path", str(value))
-        if isinstance(value, enum.Enum):
-            return ("enum", self.name(kind), value.name)
-        if kind is types.ModuleType:
-            return ("module", value.__name__)
-        if kind is re.Pattern:
-            return ("pattern", value.pattern, value.flags)
-        if isinstance(value, types.FunctionType):
-            return self.function(value)
-        if kind is types.MethodType:
-            return ("method", value.__func__.__name__, self.of(value.__self__))
-        if isinstance(value, types.BuiltinFunctionType):
-            return ("builtin", value.__name__)
-        if isinstance(value, type):
-            return ("class", self.name(value))
-        if kind is WrittenFile:
-            return _file(value.path)
-        if kind in (types.GeneratorType, types.CoroutineType):
-            return ("opaque", kind.__name__)
-        return self.thing(value, kind, root)
+    def all(self, values):
+        """The plain forms of several parts."""
+        values = list(values)
+        if _roots or not set(map(type, values)) <= _ATOMS:
+            return [self.of(value) for value in values]
+        return values
+
+    def opaque(self, why):
+        """What can't be looked into."""
+        self.opaques += 1
+        return ["opaque", why]
 
     def name(self, kind):
-        module = getattr(kind, "__module__", "") or ""
-        return ("~." if module in self.own else module + ".") + kind.__qualname__.split("<locals>.")[-1]
+        """A class by name: in the notebook and in the module it is the same."""
+        module = getattr(kind, "__module__", None) or ""
+        name = getattr(kind, "__qualname__", "?").rpartition("<locals>.")[2]
+        return f"~.{name}" if module in self.own else name if module == "builtins" else f"{module}.{name}"
 
-    def function(self, value):
-        code = value.__code__
-        name = value.__qualname__.split("<locals>.")[-1]
-        if value.__module__ not in self.own and value.__module__ in sys.modules:
-            return ("function", value.__module__, name)
-        closed = []
-        for cell in value.__closure__ or ():
-            try:
-                inner = cell.cell_contents
-            except ValueError:
-                continue
-            # In the notebook these were globals; what they hold is compared where it is wanted.
-            closed.append(type(inner).__name__ if isinstance(inner, types.FunctionType) else None)
-        return ("function", "~", name, code.co_argcount, _code(code), self.of(value.__defaults__))
+    def _text(self, text):
+        for root in _roots:
+            if root in text:
+                text = text.replace(root, "<folder>")
+        return text
 
-    def thing(self, value, kind, root):
-        parts = []
-        if isinstance(value, (list, tuple, set, frozenset, collections.deque)):
-            base = next(base for base in (list, tuple, set, frozenset, collections.deque) if isinstance(value, base))
-            items = [self.of(item) for item in base.__iter__(value)]
-            parts.append(sorted(items, key=repr) if base in (set, frozenset) else items)
-        elif isinstance(value, dict):
-            parts.append([(self.of(key), self.of(item)) for key, item in dict.items(value)])
-        elif isinstance(value, (int, float, str, bytes)):
-            parts.append(base_repr(value))
-        state = _state(value)
+    def _of(self, value, kind):
+        if kind is WrittenFile:
+            return plain_file(self, value.path)
+        for form in (plain_values.form, plain_functions.form, plain_libraries.form):
+            found = form(self, value, kind)
+            if found is not None:
+                return found
+        return self._object(value, kind)
+
+    def _object(self, value, kind):
+        opaques = self.opaques
+        parts = _contents(self, value, kind)
+        state = attributes(value)
         if state is not None:
-            kept = sorted((str(key), item) for key, item in state.items() if not _LEFT_OUT.search(str(key)) ) if _sortable(state) else []
-            parts.append([(key, self.of(item)) for key, item in kept])
-        if not parts:
-            reduced = value.__reduce_ex__(4)
-            if isinstance(reduced, str):
-                return ("global", reduced)
-            if len(reduced) >= 3 and reduced[2] is None and len(reduced[1]) <= 1 and not any(reduced[3:]):
-                return ("opaque", _name(kind))
-            parts.append([self.of(list(part) if number > 2 else part) for number, part in enumerate(reduced[1:5]) if part is not None])
-        return ("object", self.name(kind), parts)
+            parts += [(f".{key}", self.of(item)) for key, item in sorted(self._told(state, kind).items())]
+        if _has_hidden_state(kind) or (state is None and not parts):
+            parts += self._reduced(value, kind)
+        if self.opaques > opaques and not self.strict:
+            said = plain_libraries.predictions(self, value)
+            if said is not None:
+                self.opaques = opaques
+                parts = [("predictions", said)]
+        return ["object", self.name(kind), [label for label, _ in parts], [part for _, part in parts]]
 
+    def _told(self, state, kind):
+        """The attributes that say something: not what is computed from others when asked, not how long it took."""
+        lazy = {
+            name
+            for base in kind.__mro__
+            for name, one in vars(base).items()
+            if isinstance(one, functools.cached_property)
+        }
+        told = {str(key): item for key, item in state.items() if key not in lazy}
+        if self.strict or (kind.__module__ or "") in self.own:
+            return told
+        return {key: item for key, item in told.items() if not plain_libraries.means_nothing(key, kind)}
 
-def _sortable(state):
-    return all(isinstance(key, str) for key in state)
-
-
-def _code(code):
-    """What a function does, without names of files and lines."""
-    constants = [_code(one) if isinstance(one, types.CodeType) else repr(one) for one in code.co_consts]
-    return (sorted(set(code.co_names) | set(code.co_freevars)), constants[1:] if constants and constants[0] == repr(None) else constants, code.co_varnames[: code.co_argcount])
-
-
-def _numpy(porter, value):
-    numpy = sys.modules["numpy"]
-    if isinstance(value, numpy.ma.MaskedArray):
-        return ("masked", porter.of(value.data), porter.of(numpy.ma.getmaskarray(value)))
-    if isinstance(value, numpy.ndarray):
-        if value.dtype.kind == "O":
-            return ("array", "object", value.shape, [porter.of(item) for item in value.ravel().tolist()])
-        if value.dtype.names:
-            return ("structured", str(value.dtype), value.shape, [porter.of(numpy.ascontiguousarray(value[name])) for name in value.dtype.names])
-        return ("array", str(value.dtype), value.shape, numpy.ascontiguousarray(value).tobytes())
-    if isinstance(value, numpy.generic):
-        return ("array", str(value.dtype), (), value.tobytes())
-    if isinstance(value, numpy.dtype):
-        return ("dtype", str(value))
-    if hasattr(value, "bit_generator") or type(value).__name__ == "RandomState" or hasattr(value, "seed_seq"):
-        # Where a generator stands is a means, not a result.
-        return ("generator", type(value).__name__)
-    if type(value).__name__ in {"ufunc", "_ArrayFunctionDispatcher"}:
-        return ("ufunc", value.__name__)
-    return None
-
-
-def _pandas(porter, value):
-    pandas = sys.modules["pandas"]
-    if isinstance(value, pandas.DataFrame):
-        columns = [_values(porter, value.iloc[:, number].array) for number in range(value.shape[1])]
-        return ("frame", _index(porter, value.columns), _index(porter, value.index), columns, _extra(porter, value, pandas.DataFrame))
-    if isinstance(value, pandas.Series):
-        return ("series", porter.of(value.name), _index(porter, value.index), _values(porter, value.array), _extra(porter, value, pandas.Series))
-    if isinstance(value, pandas.Index):
-        return _index(porter, value)
-    if isinstance(value, pandas.api.extensions.ExtensionArray):
-        return _values(porter, value)
-    if value is pandas.NaT or value is getattr(pandas, "NA", object()):
-        return ("missing", str(value))
-    if isinstance(value, (pandas.Timestamp, pandas.Timedelta, pandas.Period, pandas.Interval)):
-        return ("value", type(value).__name__, repr(value))
-    if isinstance(value, pandas.api.extensions.ExtensionDtype):
-        return ("dtype", str(value))
-    module = type(value).__module__
-    if module.startswith("pandas.core.groupby") or module == "pandas.api.typing":
-        return ("groupby", type(value).__name__, porter.of(getattr(value, "obj", None)), porter.of(_keys(value)))
-    if module.startswith("pandas.io.formats.style"):
-        return ("styler", porter.of(value.data))
-    if isinstance(value, pandas.offsets.BaseOffset):
-        return ("value", "offset", value.freqstr)
-    return None
-
-
-def _keys(grouped):
-    keys = getattr(grouped, "keys", None)
-    return keys if isinstance(keys, (str, list, tuple)) else getattr(getattr(grouped, "grouper", None), "names", None)
-
-
-def _extra(porter, value, plain):
-    parts = [("attrs", porter.of(value.attrs))] if value.attrs else []
-    if type(value) is not plain:
-        parts.append(("class", porter.name(type(value))))
-    return parts
-
-
-def _index(porter, index):
-    pandas = sys.modules["pandas"]
-    names = [porter.of(name) for name in index.names]
-    if isinstance(index, pandas.MultiIndex):
-        return ("multiindex", names, [_values(porter, index.get_level_values(number).array) for number in range(index.nlevels)])
-    return ("index", names, _values(porter, index.array))
-
-
-def _values(porter, array):
-    """A column: its dtype and values."""
-    pandas = sys.modules["pandas"]
-    dtype = str(array.dtype)
-    if isinstance(array, pandas.Categorical):
-        return ("column", "category", (_values(porter, array.categories.array), bool(array.ordered), array.codes.astype("int64").tobytes()), len(array))
-    inner = getattr(array, "_ndarray", None)
-    kind = getattr(getattr(inner, "dtype", None), "kind", "O")
-    if inner is not None and kind in "iufbMmc" and inner.ndim == 1:
-        return ("column", dtype, sys.modules["numpy"].ascontiguousarray(inner).tobytes(), len(array))
-    if hasattr(array, "_mask") and hasattr(array, "_data") and getattr(array._data, "dtype", None) is not None:
-        data = array._data.copy()
-        data[array._mask] = data.dtype.type(0)
-        return ("column", dtype, (data.tobytes(), array._mask.tobytes()), len(array))
-    if dtype in {"str", "string", "object"} or kind == "O":
-        items = list(array)
-        if set(map(type, items)) <= {str, type(None), bool, int}:
-            return ("column", dtype, items, len(items))
-        return ("column", dtype, [_item(porter, item) for item in items], len(items))
-    return ("column", dtype, [_item(porter, item) for item in array], len(array))
-
-
-def _item(porter, item):
-    if isinstance(item, float) and item != item:
-        return ("float", "nan")
-    porter.nodes -= 1
-    if type(item) in (list, dict, set, tuple):
-        porter.seen.pop(id(item), None)
-    return porter.of(item)
-
-
-def _scipy(porter, value):
-    if hasattr(value, "tocoo") and hasattr(value, "nnz"):
-        coo = value.tocsr().tocoo() if value.format != "coo" else value
-        return ("sparse", value.format, value.shape, porter.of(coo.row), porter.of(coo.col), porter.of(coo.data))
-    return None
-
-
-def _polars(porter, value):
-    name = type(value).__name__
-    if name == "LazyFrame":
-        value, name = value.collect(), "LazyFrame"
-    if name in {"DataFrame", "LazyFrame"}:
-        return ("polars", name, [(column, str(value[column].dtype), [porter.of(item) for item in value[column].to_list()]) for column in value.columns])
-    if name == "Series":
-        return ("polars", name, value.name, str(value.dtype), [porter.of(item) for item in value.to_list()])
-    return ("value", name, str(value))
-
-
-def _pyarrow(porter, value):
-    name = type(value).__name__
-    if name == "Table":
-        return ("arrow", name, str(value.schema.remove_metadata()), [porter.of(column.to_pylist()) for column in value.columns])
-    if hasattr(value, "to_pylist"):
-        return ("arrow", name, str(value.type), porter.of(value.to_pylist()))
-    return ("value", name, str(value))
-
-
-def _figure(porter, value):
-    return ("opaque", "figure")
-
-
-def _torch(porter, value):
-    torch = sys.modules["torch"]
-    if isinstance(value, torch.Tensor):
-        return ("tensor", porter.of(value.detach().cpu().numpy()))
-    return None
-
-
-_LIBRARIES = {
-    "numpy": _numpy, "pandas": _pandas, "scipy": _scipy, "polars": _polars, "pyarrow": _pyarrow, "torch": _torch,
-    "matplotlib": _figure, "seaborn": _figure, "plotly": _figure, "bokeh": _figure, "altair": _figure,
-}  # fmt: skip
-
-
-def _file(path):
-    """A file by its content: parsed where equal data may be written in unequal bytes."""
-    suffix = os.path.splitext(path)[1].lower()
-    with open(path, "rb") as file:
-        data = file.read()
-    if suffix in {".sqlite", ".sqlite3", ".db"} or data[:15] == b"SQLite format 3":
-        import sqlite3
-
-        connection = sqlite3.connect(path)
+    def _reduced(self, value, kind):
+        """What a type written in C would be pickled as."""
         try:
-            tables = connection.execute("select name, sql from sqlite_master where type = 'table' order by name").fetchall()
-            found = [(name, sql, [_Porter(()).of(list(row)) for row in connection.execute('select * from "%s"' % name.replace('"', '""'))]) for name, sql in tables]
-        finally:
-            connection.close()
-        return ("sqlite", found)
-    if suffix in {".parquet", ".feather", ".xlsx", ".pkl", ".pickle", ".joblib", ".npz"}:
-        parsed = _parsed(path, suffix)
-        if parsed is not None:
-            return ("parsed", suffix, parsed)
-    return ("bytes", len(data), data)
+            reduced = value.__reduce_ex__(4)
+        except Exception as error:
+            return [("state", self.opaque(f"{self.name(kind)}: {error}"[:300]))]
+        if isinstance(reduced, str):
+            return [("global", reduced)]
+        made = list(reduced[1]) if len(reduced) > 1 and reduced[1] else []
+        rest = [part if number == 0 else list(part) for number, part in enumerate(reduced[2:5]) if part is not None]
+        if len(made) <= 1 and not rest:
+            return [("state", self.opaque(self.name(kind)))]
+        return [("made of", self.of(made)), *((f"part {number}", self.of(part)) for number, part in enumerate(rest))]
 
 
-def _parsed(path, suffix):
-    pandas = sys.modules.get("pandas")
+def attributes(value):
+    """The attributes of an object as a dict, or None where it has none; runs no code of its class."""
+    state = None
     try:
-        if suffix in {".parquet", ".feather", ".xlsx"} and pandas is not None:
-            read = {".parquet": "read_parquet", ".feather": "read_feather", ".xlsx": "read_excel"}[suffix]
-            return portable(getattr(pandas, read)(path))
-        if suffix in {".pkl", ".pickle"}:
-            with open(path, "rb") as file:
-                return portable(pickle.load(file))
-        if suffix == ".joblib":
-            import joblib
-
-            return portable(joblib.load(path))
-        if suffix == ".npz":
-            import numpy
-
-            with numpy.load(path) as archive:
-                return [(name, portable(archive[name])) for name in archive.files]
+        own = object.__getattribute__(value, "__dict__")
+        state = dict(own) if isinstance(own, dict) else None
     except Exception:
-        return None
-    return None
+        state = None
+    for base in type(value).__mro__:
+        slots = vars(base).get("__slots__", ())
+        for slot in (slots,) if isinstance(slots, str) else tuple(slots):
+            if slot in {"__dict__", "__weakref__"}:
+                continue
+            name = f"_{base.__name__.lstrip('_')}{slot}" if slot.startswith("__") and not slot.endswith("__") else slot
+            try:
+                item = object.__getattribute__(value, name)
+            except Exception:
+                continue
+            state = {} if state is None else state
+            state[name] = item
+    return state
+
+
+_PLAIN_BASES = (object, list, tuple, dict, set, frozenset, int, float, complex, str, bytes, bytearray)
+_HEAP_TYPE = 1 << 9
+
+
+def _has_hidden_state(kind):
+    """Whether a class inherits from one written in C, whose state is in no ``__dict__``."""
+    return any(not base.__flags__ & _HEAP_TYPE and base not in _PLAIN_BASES for base in kind.__mro__)
+
+
+def _contents(porter, value, kind):
+    """What an instance of a subclass of a basic type holds."""
+    for base in (list, tuple):
+        if isinstance(value, base):
+            return [("items", ["seq", base.__name__, porter.all(base.__iter__(value))])]
+    for base in (set, frozenset):
+        if isinstance(value, base):
+            return [("items", plain_values.unordered(porter, base.__name__, base.__iter__(value)))]
+    if isinstance(value, dict):
+        return [("items", plain_values.mapping(porter, "dict", dict.items(value)))]
+    for base, exact in _EXACT.items():
+        if isinstance(value, base):
+            return [("value", porter.of(exact(value)))]
+    return []
+
+
+_EXACT = {
+    int: int.__int__,
+    float: float.__float__,
+    complex: complex.__pos__,
+    str: str.__str__,
+    bytes: lambda value: bytes.__getitem__(value, slice(None)),
+    bytearray: bytes,
+}
+
+
+def digest(value, own=("__main__",)):
+    """A digest of a value's plain form, to see whether it was changed; shared parts count as if they were copies."""
+    with Deep():
+        return _Digest().of(portable(value, own, strict=True))
+
+
+class _Digest:
+    """Hashes plain forms; an unordered part's hash does not depend on an order."""
+
+    def __init__(self):
+        self._known = {}
+        self._open = {}
+
+    def of(self, plain):
+        """The hash of one part."""
+        kind = type(plain)
+        if kind in _ATOMS:
+            return _hash(kind.__name__, repr(plain))
+        if kind not in (list, tuple):
+            return _hash(
+                "array", plain.dtype.str, plain.shape, memoryview(_contiguous(plain)).cast("B") if plain.size else b""
+            )
+        if plain and set(map(type, plain)) <= _ATOMS:
+            return _hash(kind.__name__, repr(plain))
+        if id(plain) in self._known:
+            return self._known[id(plain)]
+        if id(plain) in self._open:
+            return _hash("around", len(self._open) - self._open[id(plain)])
+        self._open[id(plain)] = len(self._open)
+        parts = [self.of(part) for part in plain]
+        if plain[:1] == ["set"]:
+            parts = [*parts[:2], *sorted(self.of(part) for part in plain[2])]
+        self._open.pop(id(plain))
+        self._known[id(plain)] = _hash(kind.__name__, *parts)
+        return self._known[id(plain)]
+
+
+def _hash(*parts):
+    found = hashlib.blake2b(digest_size=20)
+    for part in parts:
+        found.update(part if isinstance(part, (bytes, memoryview)) else repr(part).encode("utf-8", "surrogatepass"))
+        found.update(b"\0")
+    return found.digest()
+
+
+def _contiguous(array):
+    flat = array if array.flags.c_contiguous else array.copy("C")
+    return flat.reshape(-1).view("u1")
