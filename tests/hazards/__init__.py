@@ -1,0 +1,1 @@
+"""Notebooks that are hard to lift, and what they really compute."""
