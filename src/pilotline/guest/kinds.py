@@ -6,17 +6,19 @@ import sys
 FIGURES = frozenset(
     {"matplotlib", "mpl_toolkits", "seaborn", "plotly", "bokeh", "altair", "plotnine", "holoviews", "hvplot", "folium",
      "pygal", "graphviz", "pydot", "wordcloud", "missingno", "ipywidgets", "ipyleaflet", "IPython", "mpl_finance",
-     "mplfinance", "yellowbrick", "cufflinks", "vega", "bqplot", "pyvis", "pythreejs", "PIL_show"}
+     "mplfinance", "yellowbrick", "cufflinks", "vega", "bqplot", "pyvis", "pythreejs"}
 )  # fmt: skip
 #: Packages whose objects keep their state where Python can't see it.
 OPAQUE = frozenset(
     {"tensorflow", "keras", "pyspark", "py4j", "sqlalchemy", "requests", "urllib3", "http", "selenium", "duckdb", "dask",
      "distributed", "ray", "h5py", "tables", "netCDF4", "multiprocessing", "concurrent", "asyncio", "socket", "ssl",
      "subprocess", "sqlite3", "psycopg2", "psycopg", "pymysql", "boto3", "botocore", "google", "cv2", "spacy", "mlflow",
-     "wandb", "optuna", "xarray_opaque", "rpy2", "cffi", "_cffi_backend", "ctypes", "_ctypes", "zmq", "tqdm", "logging",
+     "wandb", "optuna", "rpy2", "cffi", "_cffi_backend", "ctypes", "_ctypes", "zmq", "tqdm",
      "threading", "_thread", "queue", "selectors", "tempfile", "zipfile", "tarfile", "gzip", "bz2", "lzma", "shelve",
-     "dbm", "csv", "_csv", "unittest", "mmap", "weakref", "_weakref", "contextvars", "_contextvars", "contextlib"}
+     "dbm", "csv", "_csv", "itertools", "unittest", "mmap", "weakref", "_weakref", "contextvars", "_contextvars", "contextlib"}
 )  # fmt: skip
+#: Packages whose objects carry nothing that a notebook computes with.
+ATOMIC = frozenset({"logging", "warnings", "abc", "typing", "enum", "numbers", "inspect", "zoneinfo", "pytz"})
 _KINDS = {
     "generator": "generators", "coroutine": "coroutines", "async_generator": "generators", "frame": "frames",
     "traceback": "tracebacks", "TextIOWrapper": "files", "BufferedReader": "files", "BufferedWriter": "files",

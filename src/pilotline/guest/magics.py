@@ -367,3 +367,7 @@ _CELLS = {
     "python3": lambda shell, text, body: _script(shell, sys.executable, text, body),
     "pypy": lambda shell, text, body: _script(shell, "pypy", text, body),
 }
+#: Every magic that is understood here.
+KNOWN = frozenset(
+    {*_NOTHING, *_NOTHING_CELLS, *_ONCE, *_SHELLS, *_LOOKING, *_CHANGING, *_INSTALLERS, *_LINES, *_CELLS, "script"}
+)

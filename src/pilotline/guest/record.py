@@ -1,414 +1,580 @@
-"""See what each statement of a notebook does: what it reads, binds, changes in place, opens, draws and sets.
+"""The recorder: what each statement read, bound and changed, seen from outside.
 
-Around each statement the recorder looks at the names that the statement can reach, and no others: those that it names
-itself, those that functions of the notebook look up on its behalf, and those whose values share an object or memory
-with one of these.
+No line of user code is rewritten and no call is traced. Before and after each top-level statement the recorder looks at
+what the statement's names reach, compares fingerprints, and gathers what the watches of files, settings, random
+numbers and frames have seen meanwhile.
 """
 
-import ast
 import os
 import re
 import sys
 import time
 import types
+import weakref
 
-from . import files_seen, randomness, settings_seen
-from .walker import Walker
-from .names import names_of, words_of
+from . import kinds, shell_words, statics, watch_random
+from .fingerprint import ATOMS, Walker
+from .info import info_of, text_of
+from .names import words_of
+from .watch_files import FileWatch
+from .watch_names import FrameWatch
+from .watch_random import RandomWatch
+from .watch_settings import SettingsWatch
 
-_LOOKS_BACK = frozenset({"query", "eval", "sql", "execute", "exec", "from_query", "read_sql", "ols", "glm", "logit", "dmatrices", "dmatrix", "from_formula"})
-_WHOLE = frozenset({"locals", "globals", "vars", "dir"})
-_CLOCK = re.compile(r"\b(time\.time|time\.localtime|time\.strftime|perf_counter|monotonic|datetime\.now|datetime\.today|date\.today|Timestamp\.now|Timestamp\.today|utcnow|now\(\)|today\(\))")
-_HAS_SEED = frozenset({"seed", "set_state", "setstate", "manual_seed"})
-_TEXT = 2000
+_HIDDEN = frozenset(
+    {"In", "Out", "get_ipython", "exit", "quit", "_i", "_ii", "_iii", "_ih", "_oh", "_dh", "_exit_code", "display",
+     "__builtins__", "__name__", "__doc__", "__loader__", "__spec__", "__package__", "__annotations__", "__file__",
+     "__annotate__", "__conditional_annotations__", "_pilotline_timed"}
+)  # fmt: skip
+_HISTORY = frozenset({"_", "__", "___"})
+_NUMBERED = re.compile(r"_i?\d+$")
+#: Texts longer than this are no expressions.
+_EXPRESSION = 2000
+_RENAMES = re.compile(r"\bnames?\b|rename")
 
 
 class Recorder:
-    """Watches one session; ``statements`` is what it saw.
+    """Watches a session.
 
     Args:
-        session: a ``session.Session`` that calls ``begin``, ``before`` and ``after``.
+        session: the session whose statements are watched.
     """
 
     def __init__(self, session):
         self.session = session
+        self.namespace = session.namespace
+        self.walker = Walker(self.namespace, self._is_local)
         self.statements = []
-        self.looks = {}
-        self.now = None
-        self.frame_read = False
-        self.own_cpu = 0.0
+        #: Name -> what is known of its value; and the id of that value.
+        self.prints = {}
+        self.ids = {}
+        self._facts = None
+        self._held = {}
+        self._before = {}
+        self._modules = set()
+        self.seconds = 0.0
+        self._uses_history = False
+
+    # ---- what the session calls
 
     def prepare(self):
-        """Before the first cell: the namespace holds what a shell puts there."""
-        self.namespace = self.session.namespace
-        self.own = set(self.namespace)
-        self.walker = Walker(self.namespace)
-        self.files = files_seen.Files(self.session.places)
-        self.settings = settings_seen.Settings()
-        self.random = randomness.state()
-        _watch_frames(self)
+        """Before the first cell."""
+        self.files = FileWatch(self.session.places)
+        self.random = RandomWatch()
+        self.settings = SettingsWatch()
+        self.frames = FrameWatch()
+        self._modules = set(sys.modules)
+
+    def before(self, statement):
+        """Before a statement: remember what the names mean."""
+        started = time.process_time()
+        self._facts = statics.Facts(statement.node, self.session.shell.python)
+        self._before = self._visible()
+        self._held = {name: _hold(self.namespace[name]) for name in self._before}
+        self.walker.forget_buffers()
+        self.random.before()
+        self.frames.looked = False
+        self.seconds += time.process_time() - started
+
+    def after(self, statement, failed):
+        """After a statement: find out what it did."""
+        started = time.process_time()
+        try:
+            entry = self._entry(statement, self._facts)
+        finally:
+            self._held = {}
+        if failed:
+            entry["failed"] = True
+        entry["overhead"] = round(time.process_time() - started, 6)
+        self.statements.append(entry)
+        self.seconds += time.process_time() - started
+
+    def shown(self, statement, how, source, value):
+        """What a cell showed, put at the statement that showed it."""
+        started = time.process_time()
+        entry = next(
+            one
+            for one in reversed(self.statements)
+            if one["cell"] == statement.cell and one["index"] == statement.index
+        )
+        made = self.walker.print_of(value)
+        entry["shown"] = {
+            "how": how,
+            "source": source,
+            "info": info_of(value, made, self._sharing(made, ())),
+            "text": text_of(value),
+        }
+        self.seconds += time.process_time() - started
 
     def result(self):
         """What goes into the answer."""
-        return {"statements": self.statements, "own_cpu": self.own_cpu}
+        self._check_the_unseen()
+        if self._uses_history:
+            self._add_history()
+        self.frames.stop()
+        return {"statements": self.statements, "own_cpu": round(self.seconds, 4)}
 
-    def shown(self, statement, how, source, value):
-        """What a cell showed: noted with the statement that showed it."""
-        cpu = time.process_time()
-        for record in reversed(self.statements):
-            if (record["cell"], record["index"]) == (statement.cell, statement.index):
-                look = self.walker.look(value)
-                info = describe(value, look, ())
-                record["shown"] = {"how": how, "source": source, "info": info, "text": _short(value)}
-                break
-        self.own_cpu += time.process_time() - cpu
+    # ---- one statement
 
-    # ---- before
-
-    def before(self, statement):
-        """Right before a statement is executed."""
-        cpu = time.process_time()
-        node = statement.node
-        names = names_of(node)
-        defines = isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef))
-        direct = names.now if defines else names.reads
-        reads = self._reach({name for name in direct if self._is_mine(name)})
-        text_names = self._names_in_strings(node, names, reads)
-        if text_names:
-            reads = self._reach(reads | text_names)
-        self.now = {
-            "names": names,
-            "reads": reads,
-            "before": {name: id(value) for name, value in self.namespace.items()},
-            "kept": dict(self.namespace),
+    def _entry(self, statement, facts):
+        entry = {
+            "cell": statement.cell,
+            "index": statement.index,
+            "line": statement.line,
+            "end_line": statement.end_line,
+            "seconds": round(statement.seconds, 6),
+            "cpu": round(statement.cpu, 6),
         }
-        for name in reads:
-            if name not in self.looks:
-                self.looks[name] = self.walker.look(self.namespace[name])
-        self.frame_read = False
-        self.files.begin()
-        self.own_cpu += time.process_time() - cpu
+        looked = self.frames.looked
+        draws, seeds = self.random.after()
+        self._outside(entry, facts)
+        now = self._visible()
+        bound, deleted = self._rebound(now, facts)
+        code = _Reached()
+        reads = self._reads(facts, looked, code)
+        self._properties(entry, facts, code)
+        if entry["whole_namespace"]:
+            reads |= {name for name in self._before if type(self.namespace.get(name)) is not types.ModuleType}
+        if code.system_draws:
+            draws = draws | {"os"}
+        changes, unsure = self._look_again(reads, bound, deleted, now, statement)
+        entry["reads"] = sorted(reads | self._history_in(facts))
+        entry["binds"] = sorted(bound)
+        entry["deletes"] = sorted(deleted)
+        entry["changes"] = sorted(changes)
+        entry["unsure"] = sorted(unsure)
+        entry["draws"], entry["seeds"] = sorted(draws), sorted(seeds)
+        entry["imports"] = self._imports(facts, bound)
+        entry["state"] = {
+            name: info_of(self.namespace[name], self.prints[name], self._sharing(self.prints[name], (name,)))
+            for name in sorted(bound | changes)
+            if name in self.prints
+        }
+        entry["shown"] = None
+        memory = sys.modules[__package__ + ".session"].memory()
+        entry["memory"] = memory
+        return entry
 
-    def _is_mine(self, name):
-        return name in self.namespace and name not in self.own
-
-    def _reach(self, names):
-        """Names that these lead to through functions, classes and instances of the notebook."""
-        found, todo = set(), list(names)
-        while todo:
-            name = todo.pop()
-            if name in found or not self._is_mine(name):
-                continue
-            found.add(name)
-            value = self.namespace[name]
-            for code in self._codes(value, name):
-                todo.extend(other for other in code if other not in found)
-        return found
-
-    def _codes(self, value, name):
-        """For each function of the notebook that a value holds: the globals that it may look up."""
-        if isinstance(value, types.FunctionType):
-            if value.__globals__ is self.namespace:
-                yield _globals_of(value.__code__)
-            for held in (getattr(value, "__wrapped__", None), *_cells(value)):
-                if isinstance(held, types.FunctionType) and held.__globals__ is self.namespace:
-                    yield _globals_of(held.__code__)
-        elif isinstance(value, type):
-            if value.__module__ == "__main__":
-                for item in vars(value).values():
-                    item = getattr(item, "__func__", getattr(item, "fget", item))
-                    if isinstance(item, types.FunctionType):
-                        yield _globals_of(item.__code__)
-                for base in value.__mro__[1:]:
-                    if base.__module__ == "__main__":
-                        yield {base.__name__}
-        elif not isinstance(value, (types.ModuleType, int, float, str)):
-            look = self.looks.get(name)
-            if look is None:
-                look = self.looks[name] = self.walker.look(value)
-            if look.functions or look.classes:
-                yield set(look.functions) | set(look.classes)
-                for function in _functions_in(value):
-                    if function.__globals__ is self.namespace:
-                        yield _globals_of(function.__code__)
-
-    def _names_in_strings(self, node, names, reads):
-        if not names.strings:
-            return set()
-        found = set()
-        calls = {part.func.attr if isinstance(part.func, ast.Attribute) else getattr(part.func, "id", "") for part in ast.walk(node) if isinstance(part, ast.Call)}
-        for text in names.strings:
-            found |= {word for word in re.findall(r"@(\w+)", text) if self._is_mine(word)}
-            if calls & _LOOKS_BACK:
-                found |= {word for word in words_of(text) if self._is_mine(word)}
-        return found - reads
-
-    # ---- after
-
-    def after(self, statement, failed):
-        """Right after a statement was executed, or raised."""
-        now, self.now = self.now, None
-        cpu = time.process_time()
-        node, names, before = statement.node, now["names"], now["before"]
-        reads = set(now["reads"])
-        binds = {name for name, value in self.namespace.items() if name not in self.own and before.get(name) != id(value)}
-        binds |= {name for name in names.binds if self._is_mine(name)}
-        deletes = {name for name in before if name not in self.namespace and name not in self.own}
-        if self.frame_read:
-            strings = {word for text in names.strings for word in words_of(text)}
-            strings |= self._strings_of_functions(reads)
-            reads |= self._reach({name for name in strings if name in before and self._is_mine(name)})
-        files = self.files.take()
-        changes, unsure = self._changes(reads, binds, deletes, now["kept"])
-        for name in deletes:
-            self.looks.pop(name, None)
-        for name in binds:
-            self.looks[name] = self.walker.look(self.namespace[name])
-        draws, seeded = self._draws(node)
-        text = ast.unparse(node)
-        taken = self.session.fence.take()
-        record = {
-            "cell": statement.cell, "index": statement.index,
-            "line": statement.line, "end_line": statement.end_line,
-            "reads": sorted(reads - {name for name in names.deletes}), "binds": sorted(binds), "deletes": sorted(deletes),
-            "changes": sorted(changes), "unsure": sorted(unsure),
-            "draws": sorted(draws), "seeds": sorted(seeded),
-            "settings": self.settings.take(node, self.namespace),
-            "clock": bool(_CLOCK.search(text)) or self._clock_in(reads),
-            "network": taken["network"], "processes": taken["processes"], "databases": taken["databases"],
-            "installs": taken["installs"],
-            "whole_namespace": any(isinstance(part, ast.Call) and getattr(part.func, "id", "") in _WHOLE for part in ast.walk(node)),
-            "imports": self._imports(node, binds),
-            "shown": None,
-            "state": {name: self._info(name) for name in binds | changes if name in self.namespace},
-            "seconds": statement.seconds, "cpu": statement.cpu,
-        }  # fmt: skip
-        record.update(files)
-        if record["whole_namespace"]:
-            record["reads"] = sorted({name for name in before if self._is_mine(name) and not isinstance(self.namespace[name], types.ModuleType)} | reads)
-        self.statements.append(record)
-        self.own_cpu += time.process_time() - cpu
-
-    def _changes(self, reads, binds, deletes, kept):
-        reached = set()
-        for name in reads:
-            look = self.looks.get(name)
-            if look is not None:
-                reached |= look.parts
-        changes, unsure, looked = set(), set(), set()
-        todo = [name for name in reads if name in self.namespace]
-        # A value that was bound anew may have been changed through its old name before that.
-        while True:
-            for name in todo:
-                looked.add(name)
-                old = self.looks.get(name)
-                value = self.namespace[name]
-                if name in binds and kept.get(name) is not value:
-                    continue
-                if isinstance(value, types.ModuleType):
-                    continue
-                look = self.looks[name] = self.walker.look(value)
-                if old is not None and old.digest != look.digest and name not in binds:
-                    changes.add(name)
-                elif old is not None and old.digest != look.digest:
-                    changes.add(name)
-                if look.opaque:
-                    unsure.add(name)
-                reached |= look.parts
-            todo = [
-                name
-                for name, look in self.looks.items()
-                if name not in looked and name in self.namespace and not reached.isdisjoint(look.parts)
-            ]
-            if not todo:
-                break
-        return changes - deletes, unsure - deletes - changes
-
-    def _draws(self, node):
-        state = randomness.state()
-        drawn = {name for name, value in state.items() if name in self.random and self.random[name] != value}
-        self.random = state
-        seeded = set()
-        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
-            function = node.value.func
-            if isinstance(function, ast.Attribute) and function.attr in _HAS_SEED and node.value.args:
-                owner = ast.unparse(function.value)
-                if owner.endswith("random") and ("np" in owner or "numpy" in owner):
-                    seeded = {"numpy"}
-                elif owner == "random":
-                    seeded = {"random"} if self.namespace.get("random") is sys.modules.get("random") else {"numpy"}
-                elif owner == "torch":
-                    seeded = {"torch"}
-            elif isinstance(function, ast.Name) and function.id == "seed" and node.value.args:
-                module = getattr(self.namespace.get("seed"), "__self__", None)
-                seeded = {"numpy"} if "numpy" in type(module).__module__ else {"random"}
-        return drawn - seeded, seeded
-
-    def _clock_in(self, reads):
-        for name in reads:
-            value = self.namespace.get(name)
-            if isinstance(value, types.FunctionType) and value.__globals__ is self.namespace:
-                words = set(value.__code__.co_names)
-                if words & {"now", "today", "utcnow", "perf_counter", "monotonic", "strftime"}:
-                    return True
-        return False
-
-    def _strings_of_functions(self, reads):
-        found = set()
-        for name in reads:
-            value = self.namespace.get(name)
-            if isinstance(value, types.FunctionType) and value.__globals__ is self.namespace:
-                for text in _strings_in(value.__code__):
-                    found |= words_of(text)
-        return found
-
-    def _imports(self, node, binds):
-        if not isinstance(node, (ast.Import, ast.ImportFrom, ast.Try)):
-            return {}
-        found = {}
-        for name in binds:
-            value = self.namespace[name]
-            if isinstance(value, types.ModuleType):
-                found[name] = value.__name__
-            else:
-                module = node.module if isinstance(node, ast.ImportFrom) and node.module else getattr(value, "__module__", "")
-                found[name] = "%s:%s" % (module, getattr(value, "__name__", name) if not isinstance(node, ast.ImportFrom) else name)
-        return found
-
-    # ---- what values are
-
-    def _info(self, name):
-        look = self.looks.get(name)
-        value = self.namespace[name]
-        if look is None:
-            look = self.looks[name] = self.walker.look(value)
-        parts = look.parts
-        shares = [
-            other
-            for other, seen in self.looks.items()
-            if other != name and other in self.namespace and parts and not parts.isdisjoint(seen.parts)
+    def _outside(self, entry, facts):
+        """Files, settings, network, processes."""
+        texts = facts.strings if self.files._kernel is None else ()
+        entry.update(self.files.take(texts))
+        entry["settings"] = self.settings.take(importing=facts.only_imports) + self._patches(facts)
+        seen = self.session.fence.take()
+        entry["network"], entry["processes"], entry["databases"] = seen["network"], seen["processes"], seen["databases"]
+        entry["installs"] = [
+            package for line in seen["installs"] for package in shell_words.installs_of(line) or [line]
         ]
-        return describe(value, look, shares)
+        new = (
+            {name for name in sys.modules if name not in self._modules}
+            if len(sys.modules) != len(self._modules)
+            else ()
+        )
+        if new:
+            self._modules.update(new)
+            local = {}
+            for name in sorted(new):
+                module = sys.modules.get(name)
+                if self._is_local(module):
+                    local[name] = self.session.places.said(os.path.abspath(module.__file__))
+            if local:
+                entry["local_modules"] = local
 
+    def _properties(self, entry, facts, code):
+        entry["whole_namespace"] = facts.whole_namespace or code.whole_namespace
+        entry["clock"] = self._reads_clock(facts.attributes | code.attributes, facts.reads | code.names)
+        code.system_draws = watch_random.draws_from_system(facts.attributes | code.attributes) or any(
+            getattr(self.namespace.get(name), "__module__", None) in {"uuid", "secrets"}
+            for name in facts.reads | code.names
+            if isinstance(self.namespace.get(name), types.FunctionType)
+        )
 
-def describe(value, look, shares):
-    """The ``Info`` of the protocol for a value."""
-    kind = type(value)
-    shape = columns = None
-    if kind.__module__.partition(".")[0] in {"pandas", "numpy", "polars", "scipy"}:
-        try:
-            shape = [int(side) for side in value.shape]
-        except Exception:
-            shape = None
-        if kind.__name__ == "DataFrame":
-            try:
-                columns = {str(name): str(dtype) for name, dtype in list(zip(value.columns, value.dtypes))[:200]}
-            except Exception:
-                columns = None
-    literal = None
-    if kind in {int, float, str, bool, type(None)} or (kind in {tuple, list} and len(value) < 20 and set(map(type, value)) <= {int, float, str, bool}):
-        literal = repr(value)
-        literal = literal if len(literal) < 200 else None
-    functions = sorted(look.functions)
-    return {
-        "type": "module" if kind is types.ModuleType else public_name(kind),
-        "shape": shape,
-        "columns": columns,
-        "literal": literal,
-        "mutable": look.mutable,
-        "holds": sorted(look.stuck | ({"figure"} & look.opaque) | ({"module"} if kind is types.ModuleType else set())),
-        "functions": functions,
-        "classes": sorted(look.classes),
-        "shares": sorted(shares),
-        "fitted": _is_model(kind),
-        "flat": kind in {list, dict, set} and len(look.parts) <= 1,
-    }
+    def _visible(self):
+        """The notebook's own names, with the ids of their values."""
+        shell, history = self.session.shell_names, self.session.shell.last
+        found = {}
+        for name, value in self.namespace.items():
+            if name in _HIDDEN or type(name) is not str:
+                continue
+            if name[:1] == "_":
+                if name[:2] == "__" and name[-2:] == "__" and name not in _HISTORY:
+                    continue
+                if name in _HISTORY and value is history.get(name):
+                    continue
+                if _NUMBERED.match(name):
+                    continue
+            if shell and name in shell and shell[name] is value:
+                continue
+            found[name] = id(value)
+        return found
 
+    def _rebound(self, now, facts):
+        """Names bound and names deleted."""
+        before = self._before
+        bound = set()
+        for name, key in now.items():
+            if before.get(name) != key or not _same(self._held.get(name), self.namespace[name]):
+                bound.add(name)
+        bound |= {name for name in facts.binds if name in now}
+        deleted = {name for name in before if name not in now}
+        return bound, deleted
 
-def _is_model(kind):
-    if kind.__module__.partition(".")[0] in {"pandas", "numpy", "polars", "builtins"} or isinstance(kind, type(sys)):
-        return False
-    return any(hasattr(kind, name) for name in ("predict", "transform", "fit_predict")) and any(hasattr(kind, name) for name in ("fit", "params", "summary", "predict"))
+    # ---- names read
 
+    def _reads(self, facts, looked, code):
+        """Names of the notebook that the statement used, also through functions and strings."""
+        before = self._before
+        found = {name for name in facts.reads if name in before}
+        texts = list(facts.strings)
+        self._follow(found, code)
+        if facts.takes_code or looked or (facts.takes_sql and _reads_frames_by_name()):
+            texts += code.strings
+            texts += [text for name in found for text in self._texts(name)]
+            only_tables = not (facts.takes_code or looked)
+            words = self._words(texts, only_tables, found, looked)
+            if words - found:
+                found |= words
+                self._follow(found, code)
+        elif code.takes_code and code.strings:
+            words = self._words(code.strings, False, found, looked)
+            found |= words
+            self._follow(found, code)
+        return found
 
-def public_name(kind):
-    """The shortest import path under which a class is found."""
-    module, name = kind.__module__, kind.__name__
-    if module == "builtins":
-        return name
-    if "." in kind.__qualname__:
-        return "%s.%s" % (module, kind.__qualname__)
-    parts = module.split(".")
-    for count in range(1, len(parts) + 1):
-        path = ".".join(parts[:count])
-        if getattr(sys.modules.get(path), name, None) is kind and not any(part.startswith("_") for part in path.split(".")[1:]):
-            return "%s.%s" % (path, name)
-    return "%s.%s" % (module, name)
+    def _follow(self, found, code):
+        """Add what the functions among these values look up, and what those functions in turn look up."""
+        todo = list(found)
+        while todo:
+            made = self.prints.get(todo.pop())
+            if made is None or not made.facts:
+                continue
+            for facts in made.facts:
+                if id(facts) in code.seen:
+                    continue
+                code.add(facts)
+                for name in facts.reads:
+                    if name in self._before and name not in found:
+                        found.add(name)
+                        todo.append(name)
 
+    def _texts(self, name):
+        """Short texts that a name means: they may be expressions."""
+        value = self.namespace.get(name)
+        if type(value) is str:
+            return [value] if len(value) < _EXPRESSION else []
+        if type(value) in {list, tuple} and len(value) < 100:
+            return [part for part in value if type(part) is str and len(part) < _EXPRESSION]
+        if type(value) is dict and len(value) < 100:
+            return [part for part in value.values() if type(part) is str and len(part) < _EXPRESSION]
+        return []
 
-def _short(value):
-    try:
-        text = repr(value)
-    except Exception:
-        return ""
-    return text if len(text) <= _TEXT else text[: _TEXT - 3] + "..."
+    def _words(self, texts, only_tables, found, looked):
+        """Live names among the words of these texts."""
+        words, marked = set(), set()
+        for text in texts:
+            if text and len(text) < 100_000:
+                words |= words_of(text)
+                marked |= set(re.findall(r"@([^\W\d]\w*)", text))
+        words = {name for name in words if name in self._before}
+        if only_tables:
+            return {name for name in words if _is_table(self.namespace.get(name))}
+        if looked:
+            # Libraries look into the frame at hand first: its columns hide names.
+            columns = set()
+            for name in found:
+                columns |= _columns_of(self.namespace.get(name))
+            words -= columns - marked
+        return words
 
+    def _history_in(self, facts):
+        """``_``, ``Out``, ``_12``: what cells showed."""
+        used = {
+            name
+            for name in facts.reads
+            if name not in self._before and (name in _HISTORY or name == "Out" or re.match(r"_\d+$", name))
+        }
+        self._uses_history = self._uses_history or bool(used)
+        return used
 
-def _globals_of(code, seen=None):
-    """Names that a code object, or one inside it, looks up as globals or attributes: a superset of its globals."""
-    found = set(code.co_names)
-    for constant in code.co_consts:
-        if isinstance(constant, types.CodeType):
-            found |= _globals_of(constant)
-    return found
+    # ---- values changed
 
+    def _look_again(self, reads, bound, deleted, now, statement):
+        """Compare what the statement reached with what it was; gives the names changed and those it may have changed."""
+        prints = self.prints
+        for name in deleted:
+            prints.pop(name, None)
+            self.ids.pop(name, None)
+        reached = _Reach()
+        old = {}
+        for name in bound:
+            old[name] = prints.get(name)
+        for name in reads:
+            made = prints.get(name)
+            if made is not None:
+                reached.add(made)
+        for name in bound:
+            if name not in reads and old[name] is not None and self._before.get(name) == now.get(name):
+                reached.add(old[name])
+        fresh = {}
+        todo = [name for name in sorted(reads) if name in now and name not in bound] + sorted(bound)
+        for name in todo:
+            made = prints.get(name)
+            if name not in bound and made is not None and not made.mutable:
+                continue
+            fresh[name] = self._print(name)
+            reached.add(fresh[name])
+        renames = bool(_RENAMES.search(statement.source))
+        more = True
+        while more:
+            more = False
+            for name in now:
+                made = prints.get(name)
+                if name in fresh or made is None or not made.mutable:
+                    continue
+                if reached.meets(made, renames):
+                    fresh[name] = self._print(name)
+                    reached.add(fresh[name])
+                    more = True
+        changes, unsure = set(), set()
+        for name, made in fresh.items():
+            before = prints.get(name)
+            if name in bound and (before is None or self._before.get(name) != now[name]):
+                pass  # another value, not a changed one
+            elif before is not None and not before.same(made):
+                changes.add(name)
+            elif made.opaque and before is not None and name not in bound:
+                unsure.add(name)
+            prints[name] = made
+            self.ids[name] = now[name]
+        for name in now:
+            if name not in prints:
+                prints[name] = self._print(name)
+                bound.add(name)
+        return changes, unsure
 
-def _strings_in(code):
-    for constant in code.co_consts:
-        if isinstance(constant, str):
-            yield constant
-        elif isinstance(constant, types.CodeType):
-            yield from _strings_in(constant)
+    def _print(self, name):
+        value = self.namespace[name]
+        if type(value) in ATOMS:
+            return _ATOM_PRINTS.of(value, self.walker)
+        return self.walker.print_of(value)
 
+    def _sharing(self, made, besides):
+        """Live names that reach the same mutable objects or memory."""
+        if not made.parts and not made.weak:
+            return []
+        return [
+            name
+            for name, other in self.prints.items()
+            if name not in besides and (other.parts or other.weak) and _meet(made, other)
+        ]
 
-def _cells(function):
-    for cell in function.__closure__ or ():
-        try:
-            yield cell.cell_contents
-        except ValueError:
-            continue
+    def _check_the_unseen(self):
+        """At the end: has any value changed that nobody was seen to reach? Then who used it may have changed it."""
+        self.walker.forget_buffers()
+        for name, key in self._visible().items():
+            made = self.prints.get(name)
+            if made is None or not made.mutable or made.opaque or self.ids.get(name) != key:
+                continue
+            if not made.same(self._print(name)):
+                for entry in self.statements:
+                    if name not in entry["binds"] and name not in entry["changes"]:
+                        entry["unsure"] = sorted({*entry["unsure"], name})
 
+    # ---- the rest
 
-def _functions_in(value, depth=0):
-    """Functions that an object holds, a few levels deep."""
-    if isinstance(value, types.FunctionType):
-        yield value
-    elif depth < 6:
-        if isinstance(value, dict):
-            items = list(value.values())
-        elif isinstance(value, (list, tuple, set)):
-            items = list(value)
-        elif isinstance(value, types.MethodType):
-            items = [value.__func__, value.__self__]
+    def _imports(self, facts, bound):
+        found = {}
+        for name, source in facts.imports.items():
+            if name.startswith("*"):
+                module = sys.modules.get(source)
+                for one in bound:
+                    if module is not None and one in vars(module):
+                        found[one] = f"{source}:{one}"
+            elif name in bound:
+                found[name] = source
+        for name in bound:
+            value = self.namespace.get(name)
+            if name not in found and type(value) is types.ModuleType:
+                found[name] = value.__name__
+        return found
+
+    def _patches(self, facts):
+        """Attributes set on modules and on classes that are not the notebook's own."""
+        import ast
+
+        found = []
+        for target, attribute in facts.patches:
+            base = self._resolve(target)
+            if base is None:
+                continue
+            if type(base) is types.ModuleType:
+                owner = base.__name__
+            elif isinstance(base, type) and base.__module__ != "__main__":
+                owner = kinds.public_name(base)
+            else:
+                continue
+            key = f"{owner}.{attribute}" if attribute else f"{owner}.{ast.unparse(target)}"
+            if owner in {"pandas.DataFrame", "pandas.Series", "pandas.Index"}:
+                continue  # seen by comparison
+            found.append({"kind": "patch", "key": key, "look": owner.startswith("matplotlib")})
+        return found
+
+    def _resolve(self, target):
+        """The module or class that a dotted expression means, found without running anything."""
+        import ast
+
+        if isinstance(target, ast.Name):
+            value = self.namespace.get(target.id)
+        elif isinstance(target, ast.Attribute):
+            holder = self._resolve(target.value)
+            value = vars(holder).get(target.attr) if holder is not None else None
         else:
-            try:
-                items = list(object.__getattribute__(value, "__dict__").values())
-            except Exception:
-                items = [getattr(value, "func", None)] if type(value).__name__ == "partial" else []
-        for item in items[:2000]:
-            if not isinstance(item, (str, int, float, type(None))):
-                for one in _functions_in(item, depth + 1):
-                    yield one
+            return None
+        return value if type(value) is types.ModuleType or isinstance(value, type) else None
+
+    def _reads_clock(self, attributes, names):
+        if statics.clock_words(attributes):
+            return True
+        clock = sys.modules.get("time")
+        for name in names:
+            value = self.namespace.get(name)
+            if type(value) is types.BuiltinFunctionType and getattr(value, "__module__", "") == "time":
+                if statics.clock_words({value.__name__}) or value.__name__ == "time":
+                    return True
+            elif value is clock and "time" in attributes:
+                return True
+        return False
+
+    def _is_local(self, module):
+        path = getattr(module, "__file__", None) if type(module) is types.ModuleType else None
+        return (
+            isinstance(path, str)
+            and path.endswith((".py", ".pyc"))
+            and self.session.places.inside(os.path.abspath(path))
+        )
+
+    def _add_history(self):
+        """A statement whose value was shown binds ``_`` and its kin, if anybody uses those."""
+        for entry in self.statements:
+            if entry["shown"] and entry["shown"]["how"] == "expression":
+                number = next(
+                    place
+                    for place, cell in enumerate(self.session.request["cells"], 1)
+                    if cell["number"] == entry["cell"]
+                )
+                entry["binds"] = sorted({*entry["binds"], "_", "__", "___", f"_{number}"})
+                entry["changes"] = sorted({*entry["changes"], "Out"})
 
 
-def _watch_frames(recorder):
-    """Notice that somebody outside the notebook looked at a frame of it."""
-    original = sys._getframe
+class _Reached:
+    """What the functions that a statement reaches use."""
 
-    def _getframe(depth=0, /):
-        frame = original(depth + 1)
-        if frame.f_globals is recorder.namespace and original(1).f_globals is not recorder.namespace:
-            recorder.frame_read = True
-        return frame
+    def __init__(self):
+        self.seen = set()
+        self.names = set()
+        self.attributes = set()
+        self.strings = []
+        self.system_draws = False
 
-    sys._getframe = _getframe
+    def add(self, facts):
+        self.seen.add(id(facts))
+        self.names |= facts.reads
+        self.attributes |= facts.attributes
+        self.strings.extend(facts.strings)
+
+    @property
+    def whole_namespace(self):
+        return "globals" in self.names
+
+    @property
+    def takes_code(self):
+        return not self.names.isdisjoint({"eval", "exec"})
+
+
+class _Reach:
+    """The union of what several values reach."""
+
+    def __init__(self):
+        self._prints = []
+
+    def add(self, made):
+        if made.mutable:
+            self._prints.append(made)
+
+    def meets(self, other, renames):
+        """Whether a change of any of these values could be one of the other."""
+        for made in self._prints:
+            if _meet(made, other) or not made.soft.isdisjoint(other.soft):
+                return True
+            if renames and not made.rims.isdisjoint(other.rims):
+                return True
+        return False
+
+
+def _meet(one, other):
+    return (
+        not one.parts.isdisjoint(other.parts)
+        or not one.parts.isdisjoint(other.weak)
+        or not one.weak.isdisjoint(other.parts)
+    )
+
+
+class _AtomPrints:
+    """Prints of single atoms, made without a walk."""
+
+    def __init__(self):
+        self._plain = {}
+
+    def of(self, value, walker):
+        cls = type(value)
+        found = self._plain.get(cls)
+        if found is None:
+            found = self._plain[cls] = walker.print_of(value)
+        return found
+
+
+_ATOM_PRINTS = _AtomPrints()
+#: What is held on to during a statement, so that no other object can take its id.
+_HOLDABLE = ATOMS | {list, tuple, dict, set, frozenset, types.FunctionType, type, types.ModuleType}
+
+
+def _hold(value):
+    if type(value) in _HOLDABLE:
+        return value
+    try:
+        return weakref.ref(value)
+    except TypeError:
+        return None
+
+
+def _same(held, value):
+    """Whether the value is still the one held, as far as can be told."""
+    if type(held) is weakref.ref and type(value) is not weakref.ref:
+        return held() is value
+    return held is None or held is value
+
+
+def _reads_frames_by_name():
+    return any(name in sys.modules for name in ("duckdb", "polars", "datafusion", "ibis", "pandasql", "chdb", "daft"))
+
+
+def _is_table(value):
+    return kinds.root_of(type(value)) in {
+        "pandas",
+        "polars",
+        "pyarrow",
+        "duckdb",
+        "numpy",
+        "_duckdb",
+        "datafusion",
+    } or type(value) in {list, dict}
+
+
+def _columns_of(value):
+    """Column names of a frame; empty for anything else."""
+    if kinds.root_of(type(value)) in {"pandas", "polars"} and hasattr(type(value), "columns"):
+        try:
+            return {name for name in value.columns if type(name) is str}
+        except Exception:
+            return set()
+    return set()

@@ -95,7 +95,11 @@ class Session:
         self.main = types.ModuleType("__main__")
         self.namespace = self.main.__dict__
         self.namespace["__builtins__"] = builtins
-        own = [os.path.dirname(os.path.abspath(request[key])) for key in ("result", "events", "stdout", "stderr") if request.get(key)]
+        own = [
+            os.path.dirname(os.path.abspath(request[key]))
+            for key in ("result", "events", "stdout", "stderr")
+            if request.get(key)
+        ]
         if request.get("values"):
             os.makedirs(request["values"], exist_ok=True)
             own.append(os.path.abspath(request["values"]))

@@ -89,7 +89,11 @@ class Shell:
         if not self.session.fence.run_command(command):
             return Lines()
         done = subprocess.run(
-            command, shell=True, check=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT  # noqa: S602
+            command,
+            shell=True,
+            check=False,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,  # noqa: S602
         )
         text = done.stdout.decode(errors="replace")
         return Lines(text.splitlines()) if split else text

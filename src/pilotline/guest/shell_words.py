@@ -92,7 +92,9 @@ def _judge_words(words):
             return "install"
         return "harmless" if rest[:1] and rest[0] in {"list", "show", "freeze", "info", "--version", "-V"} else "other"
     if name == "find":
-        return "other" if any(word in {"-exec", "-execdir", "-delete", "-ok", "-fprint"} for word in rest) else "harmless"
+        return (
+            "other" if any(word in {"-exec", "-execdir", "-delete", "-ok", "-fprint"} for word in rest) else "harmless"
+        )
     if name == "git":
         verb = next((word for word in rest if not word.startswith("-")), "")
         return "harmless" if verb in {"describe", "rev-parse", "log", "status", "diff", "show", "branch"} else "other"
@@ -118,4 +120,6 @@ def _judge_python(rest):
 
 
 def _is_worker_code(code):
-    return bool(re.match(r"\s*from (multiprocessing|joblib\.externals\.loky|loky)[\w.]* import (main|spawn_main)", code))
+    return bool(
+        re.match(r"\s*from (multiprocessing|joblib\.externals\.loky|loky)[\w.]* import (main|spawn_main)", code)
+    )

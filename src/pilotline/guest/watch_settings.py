@@ -1,129 +1,192 @@
-"""Which process-wide settings a statement changes."""
+"""Settings of the process that outlive a statement: options of libraries, warnings, environment, folder, patches."""
 
-import ast
-import decimal
-import locale
 import os
 import sys
-import types
 import warnings
 
-_LOOKS = ("display.", "plotting.", "styler.", "io.excel")
+_LOOK_PANDAS = ("display.", "plotting.", "styler.", "mode.chained_assignment", "mode.sim_interactive", "io.excel")
+_LOOK_SKLEARN = {"display", "print_changed_only", "working_memory"}
+_LOOK_ENVIRONMENT = (
+    "POLARS_FMT",
+    "POLARS_TABLE",
+    "TF_CPP_MIN_LOG",
+    "MPL",
+    "COLUMNS",
+    "LINES",
+    "PYTHONWARNINGS",
+    "TQDM",
+)
+#: Classes that libraries let be extended, and where they are.
+_EXTENDED = (
+    ("pandas", "DataFrame"), ("pandas", "Series"), ("pandas", "Index"), ("polars", "DataFrame"), ("polars", "Series"),
+    ("polars", "Expr"), ("polars", "LazyFrame"),
+)  # fmt: skip
 
 
-class Settings:
-    """Compares the settings of the libraries that are loaded, statement by statement."""
+class SettingsWatch:
+    """Compares cheap snapshots of the settings of those libraries that are loaded."""
 
     def __init__(self):
-        self.last = _snapshot()
+        self._last = {}
+        self._readers = {}
+        self._modules = 0
+        self._find_readers()
+        self._last = self._snapshot()
 
-    def take(self, node, namespace):
-        """The settings that changed since the last call, as the protocol's list; ``node`` is what was executed."""
-        now = _snapshot()
-        found = []
-        imports = isinstance(node, (ast.Import, ast.ImportFrom))
+    def take(self, *, importing):
+        """Settings changed since the last call: a list of ``{"kind", "key", "look"}``.
+
+        Args:
+            importing: the statement only imports; what a library sets when it is imported, it sets again.
+        """
+        if len(sys.modules) != self._modules:
+            self._find_readers()
+        now, changed = self._snapshot(), []
         for kind, values in now.items():
-            before = self.last.get(kind)
-            if before is None or before == values or (imports and kind not in {"cwd"}):
+            before = self._last.get(kind)
+            if before is None or before == values:
                 continue
-            keys = [key for key in values if before.get(key) != values[key]] + [key for key in before if key not in values]
-            for key in keys:
-                look = kind in {"matplotlib", "print"} or (kind == "pandas" and key.startswith(_LOOKS))
-                if kind == "warnings":
-                    look = "error" not in str(values.get(key, ""))
-                found.append({"kind": kind, "key": key, "look": look})
-        self.last = now
-        found.extend(_patches(node, namespace))
+            if importing and kind not in {"cwd", "path"}:
+                continue
+            keys = [
+                key for key in (*values, *(key for key in before if key not in values)) if _differ(before, values, key)
+            ]
+            changed += [{"kind": _KINDS.get(kind, kind), "key": key, "look": _look(kind, key, values)} for key in keys]
+        self._last = now
+        return changed
+
+    def _snapshot(self):
+        found = {}
+        for kind, reader in self._readers.items():
+            try:
+                found[kind] = reader()
+            except Exception:
+                continue
         return found
 
-
-def _snapshot():
-    found = {"environ": dict(os.environ), "cwd": {"cwd": _cwd()}, "path": {"path": tuple(sys.path)}}
-    context = decimal.getcontext()
-    found["decimal"] = {"context": (context.prec, context.rounding)}
-    try:
-        found["locale"] = {"locale": locale.setlocale(locale.LC_ALL)}
-    except locale.Error:
-        pass
-    found["warnings"] = {"filters": tuple(str(one[0]) for one in warnings.filters if one[0] == "error")}
-    if "pandas" in sys.modules:
-        config = sys.modules.get("pandas._config.config")
-        options = getattr(config, "_global_config", None)
-        if options is not None:
-            found["pandas"] = _flat(options)
-    numpy = sys.modules.get("numpy")
-    if numpy is not None and hasattr(numpy, "geterr"):
-        found["numpy"] = dict(numpy.geterr())
-    config = sys.modules.get("sklearn._config")
-    if config is not None and hasattr(config, "get_config"):
-        found["sklearn"] = {key: repr(value) for key, value in config.get_config().items()}
-    matplotlib = sys.modules.get("matplotlib")
-    if matplotlib is not None and hasattr(matplotlib, "rcParams"):
-        found["matplotlib"] = {"rcParams": _rc(matplotlib.rcParams)}
-    return found
+    def _find_readers(self):
+        self._modules = len(sys.modules)
+        modules = sys.modules
+        readers = self._readers
+        if not readers:
+            readers.update(
+                environ=_environment, cwd=_folder, path=_path, warnings=_warnings, sys=_limits, locale=_locale
+            )
+        for kind, module, attribute, reader in (
+            ("pandas", "pandas._config.config", "_global_config", _pandas),
+            ("numpy", "numpy", "get_printoptions", _numpy),
+            ("sklearn", "sklearn._config", "get_config", _sklearn),
+            ("matplotlib", "matplotlib", "rcParams", _matplotlib),
+            ("decimal", "decimal", "getcontext", _decimal),
+        ):
+            if kind not in readers and hasattr(modules.get(module), attribute):
+                readers[kind] = reader
+        for package, name in _EXTENDED:
+            kind = f"patch of {package}.{name}"
+            cls = vars(modules[package]).get(name) if package in modules else None
+            if kind not in readers and isinstance(cls, type):
+                readers[kind] = _attributes_of(cls, f"{package}.{name}")
 
 
-def _rc(parameters):
-    try:
-        return hash(str(list(dict.values(parameters))))
-    except Exception:
-        return 0
+def _differ(before, after, key):
+    missing = object()
+    return before.get(key, missing) != after.get(key, missing)
 
 
-def _cwd():
-    try:
-        return os.getcwd()
-    except OSError:
-        return ""
+def _look(kind, key, values):
+    if kind == "pandas":
+        return key.startswith(_LOOK_PANDAS) and not (key == "mode.chained_assignment" and values.get(key) == "raise")
+    if kind == "numpy":
+        return key.startswith("print.")
+    if kind == "sklearn":
+        return key in _LOOK_SKLEARN
+    if kind == "matplotlib":
+        return True
+    if kind == "warnings":
+        return "'error'" not in str(values.get(key))
+    if kind == "environ":
+        return key.startswith(_LOOK_ENVIRONMENT)
+    return False
 
 
-def _flat(options, prefix=""):
+_KINDS = {f"patch of {package}.{name}": "patch" for package, name in _EXTENDED}
+
+
+def _environment():
+    return {_said(key): _said(value) for key, value in os.environ._data.items()}
+
+
+def _said(text):
+    return os.fsdecode(text) if isinstance(text, bytes) else text
+
+
+def _folder():
+    return {"": os.getcwd()}
+
+
+def _path():
+    return {"": list(sys.path)}
+
+
+def _warnings():
+    return {"filters": [(action, str(getattr(m, "pattern", m)), c.__name__) for action, m, c, _, _ in warnings.filters]}
+
+
+def _limits():
+    return {"recursionlimit": sys.getrecursionlimit()}
+
+
+def _locale():
+    import _locale as native
+
+    return {"": native.setlocale(native.LC_ALL, None)}
+
+
+def _pandas():
     found = {}
-    for key, value in options.items():
-        if isinstance(value, dict):
-            found.update(_flat(value, prefix + key + "."))
-        else:
-            found[prefix + key] = repr(value)
+    todo = [("", sys.modules["pandas._config.config"]._global_config)]
+    while todo:
+        prefix, level = todo.pop()
+        for key, value in level.items():
+            if type(value) is dict:
+                todo.append((f"{prefix}{key}.", value))
+            else:
+                found[prefix + key] = value
     return found
 
 
-def _patches(node, namespace):
-    """Attributes set on modules and on classes that are not the notebook's own."""
-    found = []
-    for part in ast.walk(node):
-        targets = []
-        if isinstance(part, ast.Assign):
-            targets = part.targets
-        elif isinstance(part, (ast.AugAssign, ast.AnnAssign)):
-            targets = [part.target]
-        elif isinstance(part, ast.Call) and getattr(part.func, "id", "") == "setattr" and part.args:
-            if _is_foreign(part.args[0], namespace):
-                found.append({"kind": "patch", "key": ast.unparse(part.args[0]), "look": False})
-        for target in targets:
-            if isinstance(target, ast.Attribute) and _is_foreign(target.value, namespace):
-                key = ast.unparse(target)
-                look = key.startswith(("pd.options.display", "pandas.options.display", "plt."))
-                found.append({"kind": "patch", "key": key, "look": look})
-    for mark in getattr(node, "decorator_list", []):
-        if "register_" in ast.unparse(mark) and "accessor" in ast.unparse(mark):
-            found.append({"kind": "patch", "key": ast.unparse(mark), "look": False})
+def _numpy():
+    numpy = sys.modules["numpy"]
+    found = {f"print.{key}": str(value) for key, value in numpy.get_printoptions().items()}
+    found.update({f"err.{key}": value for key, value in numpy.geterr().items()})
     return found
 
 
-def _is_foreign(node, namespace):
-    """Whether an expression is a dotted name that stands for a module or for a class of a library."""
-    names = []
-    while isinstance(node, ast.Attribute):
-        names.insert(0, node.attr)
-        node = node.value
-    if not isinstance(node, ast.Name) or node.id not in namespace:
-        return False
-    value = namespace[node.id]
-    if isinstance(value, types.ModuleType) and names[:1] == ["options"]:
-        return False
-    for name in names:
-        try:
-            value = getattr(value, name)
-        except Exception:
-            return False
-    return isinstance(value, types.ModuleType) or (isinstance(value, type) and value.__module__ != "__main__")
+def _sklearn():
+    return dict(sys.modules["sklearn._config"].get_config())
+
+
+def _matplotlib():
+    # By identity: comparing three hundred values after each statement would cost more than most statements.
+    return {key: id(value) for key, value in dict.items(sys.modules["matplotlib"].rcParams)}
+
+
+def _decimal():
+    context = sys.modules["decimal"].getcontext()
+    return {
+        "prec": context.prec,
+        "rounding": context.rounding,
+        "Emin": context.Emin,
+        "Emax": context.Emax,
+        "traps": sorted(one.__name__ for one, on in context.traps.items() if on),
+    }
+
+
+def _attributes_of(cls, name):
+    def read():
+        # Only additions count: libraries fill caches in their classes.
+        return {
+            f"{name}.{key}": id(value) for key, value in vars(cls).items() if not key.startswith(("_abc_", "__abc"))
+        }
+
+    return read

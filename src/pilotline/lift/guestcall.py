@@ -57,11 +57,12 @@ class Guest:
         environment.update(PYTHONHASHSEED="0", PYTHONDONTWRITEBYTECODE="1")
         environment.setdefault("MPLBACKEND", "agg")
         environment["PATH"] = f"{python.parent}{os.pathsep}{environment.get('PATH', '')}"
-        self._process = subprocess.Popen(
-            [str(python), "-B", str(_BOOT), str(own / "request")],
-            cwd=cwd, env=environment, start_new_session=True, stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL, stderr=(own / "boot").open("wb"),
-        )  # fmt: skip
+        with (own / "boot").open("wb") as errors:
+            self._process = subprocess.Popen(
+                [str(python), "-B", str(_BOOT), str(own / "request")],
+                cwd=cwd, env=environment, start_new_session=True,
+                stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=errors,
+            )  # fmt: skip
 
     def wait(self, progress: Callable[[str], None] | None = None) -> dict[str, Any]:
         """The answer.

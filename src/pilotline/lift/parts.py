@@ -157,7 +157,7 @@ def _part(position: int, seen: Statement, node: ast.stmt, names: Names, known: s
     if isinstance(node, ast.Import):
         dotted = {alias.name.split(".")[0] for alias in node.names if "." in alias.name and not alias.asname}
         renews -= dotted
-    uses = reads | set(seen.changes) | _real(set(seen.deletes) & set(names.deletes))
+    uses = reads | _real(set(seen.deletes) & set(names.deletes))
     makes = binds | changes
     uses |= {f"file:{path}" for path in seen.reads_files}
     uses |= {f"folder:{path}" for path in seen.lists_folders}

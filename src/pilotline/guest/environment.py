@@ -1,0 +1,67 @@
+"""What is installed: run as ``python environment.py`` it prints, as JSON, what a fingerprint of an environment needs.
+
+Distributions with their versions, what each requires, which top-level modules each brings, and the folders that say so:
+as long as none of these changes, nothing was installed or removed.
+"""
+
+import json
+import os
+import re
+import sys
+from importlib import metadata
+
+
+def main():
+    """Print the facts."""
+    here = os.path.dirname(os.path.abspath(__file__))
+    path = [os.path.abspath(one) for one in sys.path if one and os.path.abspath(one) != here and os.path.isdir(one)]
+    versions, requires, modules = {}, {}, {}
+    for one in metadata.distributions(path=path):
+        try:
+            name = _normal(one.metadata["Name"])
+            if name in versions:
+                continue
+            versions[name] = one.version
+            requires[name] = sorted({_normal(re.split(r"[^\w.-]", text.strip(), maxsplit=1)[0]) for text in one.requires or () if "extra ==" not in text})
+            for module in _modules(one):
+                modules.setdefault(module, []).append(name)
+        except Exception:
+            continue
+    standard = getattr(sys, "stdlib_module_names", None)
+    facts = {
+        "executable": sys.executable,
+        "version": sys.version,
+        "short": "%d.%d.%d" % sys.version_info[:3],
+        "implementation": sys.implementation.name,
+        "prefix": sys.prefix,
+        "path": path,
+        "standard": sorted(standard) if standard is not None else None,
+        "versions": versions,
+        "requires": requires,
+        "modules": modules,
+        "sites": [one for one in path if one.endswith(("site-packages", "dist-packages"))],
+    }
+    sys.stdout.write(json.dumps(facts))
+
+
+def _normal(name):
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def _modules(distribution):
+    """Top-level modules of a distribution."""
+    found = set()
+    for line in (distribution.read_text("top_level.txt") or "").splitlines():
+        if line.strip():
+            found.add(line.strip().partition("/")[0])
+    for line in (distribution.read_text("RECORD") or distribution.read_text("installed-files.txt") or "").splitlines():
+        first, slash, _ = line.partition("/")
+        if slash and not first.endswith((".dist-info", ".data", ".egg-info")) and first not in ("..", "__pycache__", ""):
+            found.add(first)
+        elif not slash and line.partition(",")[0].endswith((".py", ".so", ".pyd")):
+            found.add(first.partition(".")[0])
+    return found
+
+
+if __name__ == "__main__":
+    main()

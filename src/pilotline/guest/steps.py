@@ -1,0 +1,503 @@
+"""Carry out a pipeline's steps in order, in one process, each result stored durably as it is made.
+
+A step whose results are stored under the same content key is not called; its results are read back when something
+needs them. Arguments are compared before and after each call: a step that changes them would make the pipeline mean
+something else when its steps are taken apart, so it is refused.
+"""
+
+import importlib.util
+import json
+import os
+import pathlib
+import shutil
+import signal
+import sys
+import threading
+import time
+import traceback
+
+from . import generators, outputs, portable, surroundings, watch_random
+from .keys import Generators, base_key, final_key
+from .reaching import Reaching
+from .results import CannotTravel, Store, pack
+from .tabling import Outputs
+
+_ATOMS = (type(None), bool, int, float, complex, str, bytes)
+_NEVER_CHANGES = {"function", "type", "builtin_function_or_method", "module"}
+
+
+def answer(request):
+    """Carry out a ``steps`` request."""
+    outputs.take_over()
+    _die_with(request.get("lifeline"))
+    result = {"protocol": 1, "error": None, "outputs": []}
+    try:
+        run = _Run(request)
+        run.prepare()
+        for step in request["steps"]:
+            run.do(step)
+        result["outputs"] = run.outputs()
+    except Refused as error:
+        result["error"] = error.facts
+    except BaseException as error:
+        result["error"] = _facts(error, request, None)
+    result["python"] = dict(surroundings.interpreter(), packages=surroundings.imported())
+    outputs.flush()
+    return result
+
+
+class Refused(Exception):
+    """The run cannot go on."""
+
+    def __init__(self, facts):
+        super().__init__(facts["message"])
+        self.facts = facts
+
+
+def _die_with(descriptor):
+    """End when the tool has ended: its end of a pipe is then closed, whatever ended it."""
+    if descriptor is None:
+        return
+
+    def wait():
+        while os.read(descriptor, 1):
+            pass
+        # This process leads a session of its own: what it started goes with it.
+        os.killpg(os.getpgid(0), signal.SIGKILL)
+
+    threading.Thread(target=wait, daemon=True, name="pilotline-lifeline").start()
+
+
+class _Run:
+    def __init__(self, request):
+        self.request = request
+        self.store = Store(request["store"])
+        self.generators = Generators(request["seed"])
+        self.events = open(request["events"], "a", encoding="utf-8")
+        self.finals = {}
+        self.values = {}
+        self.packed = {}
+        self.postponed = {}
+        self.parameters = {}
+        self.name = request["name"]
+        self.own = ("__main__", self.name)
+        self.last_use = {}
+        for number, step in enumerate(request["steps"]):
+            for kind, *where in step["arguments"].values():
+                if kind == "result":
+                    self.last_use[tuple(where)] = number
+        for output in request["outputs"]:
+            if output["value"][0] == "result":
+                self.last_use[tuple(output["value"][1:])] = len(request["steps"])
+
+    def prepare(self):
+        """Seed, look out, import the module."""
+        request = self.request
+        with open(request["module"], encoding="utf-8") as file:
+            source = file.read()
+        self.tell("importing", at=time.time())
+        began = time.perf_counter()
+        watch_random.settle(request["seed"], source)
+        own = [request["store"], request["values"], os.path.dirname(request["result"]), *request.get("quiet", ())]
+        self.reaching = Reaching(request["project"], request["work"], request["declared"], own)
+        for place in [os.getcwd(), *request.get("places", ())]:
+            if place not in sys.path:
+                sys.path.insert(0, place)
+        spec = importlib.util.spec_from_file_location(self.name, request["module"])
+        self.module = importlib.util.module_from_spec(spec)
+        sys.modules[self.name] = self.module
+        self.module.__pilotline_user__ = True
+        try:
+            spec.loader.exec_module(self.module)
+        except BaseException as error:
+            raise Refused(_facts(error, request, None)) from None
+        self._settle_parameters()
+        self.tell("imported", seconds=time.perf_counter() - began)
+
+    def _settle_parameters(self):
+        import inspect
+
+        defaults = inspect.signature(self.module.pipeline).parameters
+        for name, given in self.request["parameters"].items():
+            if "path" in given:
+                self.parameters[name] = pathlib.Path(given["path"])
+            elif "paths" in given:
+                self.parameters[name] = [pathlib.Path(path) for path in given["paths"]]
+            elif "value" in given:
+                self.parameters[name] = given["value"]
+            else:
+                self.parameters[name] = defaults[name].default
+            if given.get("tuple"):
+                self.parameters[name] = tuple(self.parameters[name])
+
+    def tell(self, event, **facts):
+        """Add one line to the events."""
+        self.events.write(json.dumps(dict(facts, event=event), default=str) + "\n")
+        self.events.flush()
+
+    # ---- one step
+
+    def do(self, step):
+        """Compute a step, or see that it was computed before."""
+        name = step["name"]
+        taken = [(self.finals[kind[1]], kind[2]) for kind in step["arguments"].values() if kind[0] == "result"]
+        base = base_key(step["recipe"], taken)
+        facts = dict(self.store.facts(base) or {})
+        for reach in step.get("reaches", ()):
+            facts.setdefault("reaches", []).append(reach)
+        facts = self._allowed(step, facts)
+        head = None
+        if not self.request.get("fresh"):
+            for run in self.request["runs"]:
+                final = final_key(base, facts, self.generators, run)
+                head = self.store.head(final)
+                if head is not None:
+                    break
+        if head is not None:
+            self._reuse(step, base, final, facts, head)
+        elif facts.get("stays") and not facts.get("draws") and not self.request.get("fresh"):
+            # It cannot be stored: computed when something asks for it.
+            self.finals[name] = final_key(base, facts, self.generators, self.request["runs"][0])
+            self.postponed[name] = (step, base)
+            self.tell("step", step=name, key=self.finals[name], outcome="postponed", why=facts["stays"], at=time.time())
+        else:
+            self._compute(step, base)
+
+    def _allowed(self, step, facts):
+        """What was found out, without what the contract says is repeatable all the same."""
+        kinds = step.get("repeatable") or ()
+        left = [one for one in facts.get("reaches") or () if not any(_is(one, kind) for kind in kinds)]
+        return dict(facts, reaches=left)
+
+    def _reuse(self, step, base, final, facts, head):
+        name = step["name"]
+        self.finals[name] = final
+        for path in head.get("files") or ():
+            self._put_back(final, path)
+        if facts.get("draws"):
+            self.generators.drawn(facts["draws"], final)
+            generators.put_back(self.store.load(final, len(head["parts"]) - 1))
+        self.tell(
+            "step",
+            step=name,
+            key=final,
+            base=base,
+            outcome="reused",
+            seconds=head.get("seconds"),
+            results=head.get("results"),
+            at=time.time(),
+        )
+
+    def _compute(self, step, base):
+        name = step["name"]
+        self.tell("started", step=name, at=time.time())
+        given, watched = self._arguments(step)
+        states = generators.look()
+        self.reaching.begin()
+        began, cpu = time.perf_counter(), time.process_time()
+        try:
+            value = getattr(self.module, step["function"])(*_positional(self.module, step, given), **given)
+        except BaseException as error:
+            self.reaching.take()
+            raise Refused(_facts(error, self.request, name)) from None
+        seconds, cpu = time.perf_counter() - began, time.process_time() - cpu
+        reaches, written = self.reaching.take()
+        drawn = sorted(one for one, state in generators.look().items() if states.get(one, state) != state)
+        self._unchanged(step, watched)
+        values = self._results(step, value)
+        files = self._returned_files(values)
+        stray = [path for path in written if path not in files and not _dropped(path)]
+        reaches += ["wrote: %s" % self.reaching.said(path) for path in stray]
+        reaches += list(step.get("reaches", ()))
+        facts = {"draws": drawn, "reaches": reaches, "stays": ""}
+        packed = []
+        try:
+            packed = [pack(one) for one in values]
+        except CannotTravel as error:
+            facts["stays"] = str(error)
+        self.store.keep_facts(base, facts)
+        final = final_key(base, self._allowed(step, facts), self.generators, self.request["runs"][0])
+        self.finals[name] = final
+        described = [_describe(variable, one) for variable, one in zip(step["results"], values)]
+        if not facts["stays"]:
+            self._keep(final, step, packed, drawn, files, dict(seconds=seconds, cpu=cpu, results=described))
+        self.generators.drawn(drawn, final)
+        for index, one in enumerate(values):
+            self.values[name, index] = one
+            if packed:
+                self.packed[name, index] = packed[index]
+        self._forget(step)
+        self.tell(
+            "step",
+            step=name,
+            key=final,
+            base=base,
+            outcome="computed",
+            seconds=seconds,
+            cpu=cpu,
+            draws=drawn,
+            reaches=reaches,
+            stays=facts["stays"],
+            results=described,
+            size=sum(one.size for one in packed),
+            at=time.time(),
+        )
+
+    def _keep(self, final, step, packed, drawn, files, facts):
+        parts = list(packed)
+        if drawn:
+            parts.append(pack(generators.take()))
+        relative = []
+        for path in sorted(files):
+            relative.append(os.path.relpath(path, os.path.realpath(self.request["work"])))
+            target = self._beside(final, len(relative) - 1)
+            os.makedirs(os.path.dirname(target), exist_ok=True)
+            _copy_whole(path, target)
+        self.store.keep(final, parts, dict(facts, step=step["name"], files=relative, variables=step["results"]))
+
+    def _beside(self, final, number):
+        return "%s.file%d" % (self.store.path(final), number)
+
+    def _put_back(self, final, path):
+        head = self.store.head(final)
+        target = os.path.join(self.request["work"], path)
+        os.makedirs(os.path.dirname(target) or ".", exist_ok=True)
+        if os.path.islink(target) or os.path.exists(target):
+            os.unlink(target)
+        shutil.copy2(self._beside(final, head["files"].index(path)), target)
+        self.reaching.returned.add(os.path.realpath(target))
+
+    def _returned_files(self, values):
+        """Files in the working folder that the values name."""
+        work = os.path.realpath(self.request["work"])
+        found = set()
+        for path in _paths(values):
+            real = os.path.realpath(path)
+            whole = os.path.join(os.path.realpath(os.path.dirname(os.path.abspath(path))), os.path.basename(path))
+            if os.path.isfile(real) and real == whole and os.path.commonpath([work, real]) == work:
+                found.add(real)
+        self.reaching.returned |= found
+        return found
+
+    # ---- values
+
+    def value(self, step, index):
+        """A result, from memory, from the store, or computed now."""
+        if (step, index) not in self.values:
+            if step in self.postponed:
+                self._compute(*self.postponed.pop(step))
+            else:
+                self.values[step, index] = self.store.load(self.finals[step], index)
+                digests = self.store.head(self.finals[step])["digests"]
+                self.packed[step, index] = digests[index]
+        return self.values[step, index]
+
+    def _arguments(self, step):
+        """The arguments by name, and those to look at again afterwards."""
+        given, watched = {}, []
+        for name, (kind, *where) in step["arguments"].items():
+            if kind == "parameter":
+                value = _copy(self.parameters[where[0]])
+                given[name] = value
+            elif kind == "constant":
+                given[name] = _constant(where[0], self.module)
+            else:
+                given[name] = value = self.value(*where)
+                if not isinstance(value, _ATOMS) and type(value).__name__ not in _NEVER_CHANGES:
+                    watched.append((name, tuple(where), value, self._before(tuple(where), value)))
+        return given, watched
+
+    def _before(self, where, value):
+        """What to compare an argument with: packed bytes where there are, else a digest of its plain form."""
+        packed = self.packed.get(where)
+        return packed if packed is not None else portable.digest(value, self.own)
+
+    def _unchanged(self, step, watched):
+        changed = []
+        for name, where, value, before in watched:
+            if isinstance(before, bytes):
+                same = portable.digest(value, self.own) == before
+            else:
+                same = self._same(where, value, before)
+            if not same:
+                changed.append(name)
+        if changed:
+            raise Refused(
+                {
+                    "code": "PL311",
+                    "type": "ChangedArguments",
+                    "step": step["name"],
+                    "names": changed,
+                    "line": step["line"],
+                    "message": "step %s changed its argument %s" % (step["name"], " and ".join(changed)),
+                    "traceback": [],
+                }
+            )
+
+    def _same(self, where, value, before):
+        digest = before if isinstance(before, str) else before.digest
+        try:
+            if pack(value).digest == digest:
+                return True
+        except CannotTravel:
+            return False
+        # Equal values can have different pickles, for example after a cached property was filled.
+        if isinstance(before, str):
+            original = self.store.load(self.finals[where[0]], where[1])
+        else:
+            # Its buffers are those of the value itself: only what was stored is as it was.
+            try:
+                original = self.store.load(self.finals[where[0]], where[1])
+            except (OSError, ValueError):
+                return False
+        return portable.digest(original, self.own) == portable.digest(value, self.own)
+
+    def _results(self, step, value):
+        names = step["results"]
+        if not step["unpacks"]:
+            return [value] if names else []
+        values = list(value)
+        if len(values) != len(names):
+            error = ValueError(
+                "%s gave %d values, the pipeline takes %d: %s"
+                % (step["function"], len(values), len(names), ", ".join(names))
+            )
+            raise Refused(_facts(error, self.request, step["name"]))
+        return values
+
+    def _forget(self, step):
+        """Let go of values that nothing asks for again."""
+        number = self.request["steps"].index(step)
+        for where in list(self.values):
+            if self.last_use.get(where, -1) <= number and self.last_use.get(where) != len(self.request["steps"]):
+                if where[0] in self.finals and self.store.has(self.finals[where[0]]):
+                    self.values.pop(where, None)
+                    self.packed.pop(where, None)
+
+    # ---- what is returned
+
+    def outputs(self):
+        """Write what the pipeline returns in a form that the tool can read."""
+        writer = Outputs(self.request)
+        found = []
+        for number, output in enumerate(self.request["outputs"]):
+            kind, *where = output["value"]
+            value = self.value(*where) if kind == "result" else self.parameters[where[0]]
+            self.tell("output", name=output["name"], at=time.time())
+            one = writer.write(output["name"], value, number)
+            one["key"] = "%s/%d" % (self.finals[where[0]], where[1]) if kind == "result" else None
+            found.append(one)
+        return found
+
+
+def _is(reach, kind):
+    """Whether something reached is of a kind that the contract names."""
+    word = reach.partition(":")[0]
+    return word == kind or (kind == "files" and word in {"read", "wrote"})
+
+
+def _dropped(path):
+    return not os.path.exists(path)
+
+
+def _positional(module, step, given):
+    """Take the arguments out of ``given`` that the function accepts by position only."""
+    import inspect
+
+    taken = []
+    for name, one in inspect.signature(getattr(module, step["function"])).parameters.items():
+        if one.kind is one.POSITIONAL_ONLY and name in given:
+            taken.append(given.pop(name))
+    return taken
+
+
+def _copy(value):
+    import copy
+
+    return value if isinstance(value, _ATOMS) else copy.deepcopy(value)
+
+
+def _constant(source, module):
+    return eval(source, dict(vars(module)))  # noqa: S307 - the module's own source
+
+
+def _paths(values, depth=0):
+    for value in values:
+        if isinstance(value, os.PathLike):
+            yield os.fspath(value)
+        elif isinstance(value, (list, tuple, set)) and depth < 2 and len(value) < 1000:
+            yield from _paths(value, depth + 1)
+        elif isinstance(value, dict) and depth < 2 and len(value) < 1000:
+            yield from _paths(value.values(), depth + 1)
+
+
+def _copy_whole(source, target):
+    temporary = "%s.%d.tmp" % (target, os.getpid())
+    shutil.copy2(source, temporary)
+    os.replace(temporary, target)
+
+
+def _describe(variable, value):
+    """A result in a few words: its type, and rows and columns of a frame."""
+    kind = type(value)
+    name = (
+        kind.__qualname__
+        if kind.__module__ == "builtins"
+        else "%s.%s" % (kind.__module__.partition(".")[0], kind.__qualname__)
+    )
+    found = {"name": variable, "type": name}
+    shape = getattr(value, "shape", None)
+    if isinstance(shape, tuple) and all(isinstance(one, int) for one in shape):
+        found["shape"] = list(shape)
+    elif isinstance(value, (list, dict, set, tuple)):
+        found["shape"] = [len(value)]
+    elif isinstance(value, (bool, int, float)):
+        found["value"] = value if value == value and abs(value) != float("inf") else str(value)
+    return found
+
+
+def _facts(error, request, step):
+    """An exception with the user's own frames, and how many frames of libraries there were between them."""
+    here = os.path.dirname(os.path.abspath(__file__))
+    project = os.path.realpath(request["project"])
+    work = os.path.realpath(request["work"])
+    frames = []
+    for frame in traceback.extract_tb(error.__traceback__):
+        path = frame.filename
+        if path.startswith(here) or path.startswith("<frozen"):
+            continue
+        real = os.path.realpath(path)
+        library = (
+            "site-packages" in path or "dist-packages" in path or real.startswith(os.path.realpath(sys.base_prefix))
+        )
+        if library or not os.path.exists(path):
+            part = path.rpartition("-packages" + os.sep)[2] if "-packages" in path else "Python's own library"
+            package = part.partition(os.sep)[0].partition(".")[0] if "-packages" in path else part
+            if frames and frames[-1].get("folded") == package:
+                frames[-1]["count"] += 1
+            else:
+                frames.append({"folded": package, "count": 1})
+            continue
+        for root in (project, work):
+            if real.startswith(root + os.sep):
+                path = os.path.relpath(real, root)
+        frames.append({"file": path, "line": frame.lineno, "name": frame.name, "text": frame.line or ""})
+    try:
+        message = str(error)[:2000]
+    except Exception:
+        message = "(its message cannot be read)"
+    if isinstance(error, SyntaxError):
+        frames.append({"file": error.filename, "line": error.lineno, "name": "", "text": (error.text or "").strip()})
+        message = error.msg or "invalid syntax"
+    own = [frame for frame in frames if "file" in frame]
+    return {
+        "code": None,
+        "type": type(error).__name__,
+        "message": message,
+        "step": step,
+        "line": own[-1]["line"] if own else None,
+        "frames": frames,
+        "missing": getattr(error, "name", None)
+        if isinstance(error, ModuleNotFoundError)
+        else getattr(error, "filename", None),
+    }

@@ -1,0 +1,148 @@
+"""What a pipeline returns, written so that the tool can read it without knowing a class of the user's.
+
+Frames, series and arrays become an Arrow file with a note of what they were, where pyarrow imports here; else a dump of
+their columns (``dumping``). Numbers are told as they are. Files are copied. Everything else stays a pickle, which only
+the project that wrote it will read.
+"""
+
+import importlib.util
+import json
+import math
+import os
+import shutil
+import sys
+
+from .results import CannotTravel, pack
+
+_TABLES = {"pandas": ("DataFrame", "Series"), "polars": ("DataFrame", "LazyFrame", "Series"), "pyarrow": ("Table",)}
+
+
+class Outputs:
+    """Writes outputs into a folder.
+
+    Args:
+        request: has ``values``, the folder, and ``house``, where the tool's package lies.
+    """
+
+    def __init__(self, request):
+        self.folder = request["values"]
+        self.house = request.get("house")
+        self.tables = None
+        os.makedirs(self.folder, exist_ok=True)
+
+    def write(self, name, value, number):
+        """Write one output and say what it is: kind table, metric, file or artifact."""
+        path = os.path.join(self.folder, "output-%d" % number)
+        kind = "%s.%s" % (type(value).__module__, type(value).__qualname__)
+        said = {"name": name, "type": kind.replace("builtins.", "")}
+        metric = _metric(value)
+        if metric is not None:
+            return dict(said, kind="metric", value=metric)
+        why = ""
+        if _is_table(value):
+            try:
+                return dict(said, **self._table(value, path))
+            except Exception as error:
+                why = str(error)[:500]
+        if isinstance(value, os.PathLike) and os.path.isfile(value):
+            shutil.copyfile(value, path)
+            return dict(said, kind="file", path=path, file=os.path.basename(os.fspath(value)), why=why)
+        try:
+            packed = pack(value)
+        except CannotTravel as error:
+            return dict(said, kind="lost", why=why or str(error))
+        import pickle
+
+        with open(path, "wb") as file:
+            pickle.dump(value, file, protocol=5)
+        return dict(said, kind="artifact", path=path, why=why, size=packed.size)
+
+    def _table(self, value, path):
+        to_table = self._to_table()
+        if to_table is None:
+            from . import dumping
+
+            notes = dumping.dump(value, path)
+            return {
+                "kind": "table",
+                "form": "dump",
+                "path": path,
+                "notes": notes,
+                "rows": notes["rows"],
+                "coercions": [],
+            }
+        import pyarrow as pa
+
+        tabled = to_table(value)
+        with pa.OSFile(path, "wb") as sink, pa.ipc.new_file(sink, tabled.table.schema) as writer:
+            writer.write_table(tabled.table)
+        return {
+            "kind": "table",
+            "form": "arrow",
+            "path": path,
+            "notes": json.loads(json.dumps(tabled.notes)),
+            "rows": tabled.table.num_rows,
+            "coercions": [str(one) for one in tabled.coercions],
+        }
+
+    def _to_table(self):
+        """The tool's own function, where this interpreter can run it."""
+        if self.tables is None:
+            self.tables = (_house_function(self.house),)
+        return self.tables[0]
+
+
+def _house_function(house):
+    if not house or sys.version_info < (3, 11) or importlib.util.find_spec("pyarrow") is None:
+        return None
+    if importlib.util.find_spec("pandas") is None:
+        return None
+    # The project may have a Pilotline of its own, of another version: it is put aside meanwhile.
+    aside = {name: sys.modules.pop(name) for name in list(sys.modules) if name.partition(".")[0] == "pilotline"}
+    try:
+        import pyarrow  # noqa: F401
+
+        spec = importlib.util.spec_from_file_location(
+            "pilotline", os.path.join(house, "__init__.py"), submodule_search_locations=[house]
+        )
+        module = importlib.util.module_from_spec(spec)
+        sys.modules["pilotline"] = module
+        spec.loader.exec_module(module)
+        from pilotline.lake import frames
+
+        function = frames.to_table
+        # What it imports later, inside its functions, must be found too: import all of it now.
+        import pilotline.lake.frames.values  # noqa: F401
+    except Exception:
+        return None
+    finally:
+        if aside:
+            for name in [name for name in sys.modules if name.partition(".")[0] == "pilotline"]:
+                del sys.modules[name]
+            sys.modules.update(aside)
+    return function
+
+
+def _is_table(value):
+    for base in type(value).__mro__:
+        family = base.__module__.partition(".")[0]
+        if base.__name__ in _TABLES.get(family, ()):
+            return True
+    return (
+        type(value).__module__ == "numpy" and getattr(value, "ndim", 0) in (1, 2) and type(value).__name__ == "ndarray"
+    )
+
+
+def _metric(value):
+    """A number as JSON says it; None for what is no number."""
+    if type(value).__module__ == "numpy" and hasattr(value, "item") and getattr(value, "ndim", 1) == 0:
+        if getattr(value.dtype, "kind", "") not in "biuf":
+            return None
+        value = value.item()
+    if type(value).__name__ == "Decimal" and type(value).__module__ == "decimal":
+        value = float(value)
+    if isinstance(value, bool) or (isinstance(value, int) and abs(value) < 2**63):
+        return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else str(value)
+    return None
