@@ -145,13 +145,24 @@ class Plan:
     nothing: Unchanged | Held | None = None
     #: A run that died on the way and is taken up again.
     resumes: str | None = None
-    #: What a step's key is made of, before the results that it takes are known; by step.
-    recipes: Mapping[str, str] = field(default_factory=dict[str, str])
+    #: What a step's key is made of beside the results that it takes, part by part; by step.
+    recipes: Mapping[str, Mapping[str, str]] = field(default_factory=dict[str, "Mapping[str, str]"])
+    #: Calls of the clock in the code of a step, in words; by step.
+    clock: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, "tuple[str, ...]"])
+    #: The parameters that somebody set; the others have their defaults.
+    set: frozenset[str] = frozenset()
+    #: What identifies the parameters that the pipeline returns as they are.
+    identities: Mapping[str, str] = field(default_factory=dict[str, str])
 
     @property
     def steps(self) -> tuple[RunStep, ...]:
         """The stages that are steps."""
         return tuple(stage for stage in self.stages if isinstance(stage, RunStep))
+
+    @property
+    def publishes(self) -> bool:
+        """Whether it ends in a publish."""
+        return any(isinstance(stage, Publish) for stage in self.stages)
 
     @property
     def checks(self) -> tuple[Check, ...]:

@@ -1,0 +1,546 @@
+"""Carry out a plan: open a branch, compute the steps in one process, write tables, judge checks, publish.
+
+Whatever ends it, nothing is half published: tables, the run's state, lineage, metrics and artifacts move in the one
+transaction of the publish. What steps computed is kept by content key, so the next run takes up where this one stopped.
+"""
+
+from __future__ import annotations
+
+import getpass
+import hashlib
+import shutil
+import signal
+import threading
+import time
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Literal, assert_never
+
+from pilotline.domain.errors import PilotlineError
+from pilotline.domain.pipelines import Constant, FromParameter, FromResult
+from pilotline.domain.plans import FileInput, Held, TableInput, Unchanged
+from pilotline.domain.tables import Replace, TableName, describe_mode
+from pilotline.guest.keys import digest
+from pilotline.lake.errors import NeedsRebase
+from pilotline.run.checking import judge
+from pilotline.run.errors import (
+    CannotKeep,
+    ChangedArguments,
+    CheckFailed,
+    OutcomeHeld,
+    RunCancelled,
+    StepFailed,
+)
+from pilotline.run.planning import outcome_of
+from pilotline.run.process import run_steps
+from pilotline.run.records import GONE, run_name
+from pilotline.run.serving import ReadServer
+from pilotline.run.working import mirror
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Mapping, Sequence
+
+    from pilotline.domain.checks import Verdict
+    from pilotline.domain.pipelines import Argument
+    from pilotline.domain.plans import Plan
+    from pilotline.domain.tables import CommitId
+    from pilotline.lake.catalog import Catalog, Published
+    from pilotline.run.planning import Around
+
+__all__ = ["Made", "Outcome", "carry_out"]
+
+_TRIES: Final = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Made:
+    """What became of one output."""
+
+    output: str
+    kind: Literal["table", "metric", "file", "object"]
+    type: str
+    #: Where: a table's name, an artifact's path; of a metric its value as text.
+    where: str
+    rows: int | None = None
+    size: int | None = None
+    #: ``schema_changes`` of the table and coercions of its columns, in words; or why it is no table.
+    notes: tuple[str, ...] = ()
+    value: float | None = None
+    snapshot: str = ""
+    key: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What a run came to."""
+
+    run: str
+    state: Literal["published", "unchanged"]
+    branch: str | None
+    commit: CommitId | None
+    made: tuple[Made, ...] = ()
+    verdicts: tuple[Verdict, ...] = ()
+    #: Step -> computed, reused or postponed.
+    steps: Mapping[str, str] = field(default_factory=dict[str, str])
+    seconds: float = 0.0
+    because: str = ""
+
+
+def carry_out(
+    plan: Plan, lake: Catalog, around: Around, emit: Callable[[Mapping[str, Any]], None], *, fresh: bool = False
+) -> Outcome:
+    """Do what a plan says.
+
+    Args:
+        plan: made from the same lake.
+        lake: where to write and publish.
+        around: the project, its interpreter, the rows of runs.
+        emit: is told of each event as it happens.
+        fresh: compute every step, whatever is stored.
+
+    Raises:
+        StepFailed: the user's code raised.
+        ChangedArguments: a step changed what it was given.
+        ProcessDied: the project's interpreter ended without an answer.
+        CannotKeep: an output cannot be stored.
+        CheckFailed: a check of severity error did not pass; nothing was published.
+        PublishConflict: a table changed on both sides; nothing was published.
+        OutcomeHeld: this outcome was undone and waits to be released.
+        RunCancelled: the user stopped it.
+    """
+    author = plan.pipeline.contract.owner or _somebody()
+    match plan.nothing:
+        case Held() as held:
+            raise OutcomeHeld(
+                f"nothing to do: what this run would publish was published by {held.run} and undone by"
+                f" {held.undone_by} on {held.at:%Y-%m-%d %H:%M}; it is held",
+                try_next=f"pilotline run {plan.pipeline.name} --fresh",
+                run=held.run,
+            )
+        case Unchanged() as same:
+            number = around.records.unchanged(plan, author=author, because=f"{same.run} published the same")
+            return Outcome(
+                run=run_name(number),
+                state="unchanged",
+                branch=None,
+                commit=None,
+                because=f"{same.run} published the same",
+            )
+        case None:
+            return _Carrier(plan, lake, around, emit, author, fresh=fresh).carry_out()
+        case _:
+            assert_never(plan.nothing)
+
+
+def take_over(lake: Catalog, around: Around) -> None:
+    """End the runs whose process is gone: their branches are kept to be looked at, and can never be published."""
+    for number, branch, alive in around.records.unfinished():
+        if alive:
+            continue
+        around.records.failed(number, GONE)
+        if branch:
+            with suppress(PilotlineError):
+                lake.mark_failed(branch, GONE)
+
+
+class _Carrier:
+    def __init__(
+        self,
+        plan: Plan,
+        lake: Catalog,
+        around: Around,
+        emit: Callable[[Mapping[str, Any]], None],
+        author: str,
+        *,
+        fresh: bool,
+    ) -> None:
+        self.plan = plan
+        self.pipeline = plan.pipeline
+        self.lake = lake
+        self.around = around
+        self.records = around.records
+        self.emit = emit
+        self.author = author
+        self.fresh = fresh
+        self.keys: dict[str, str] = {}
+        self.steps: dict[str, str] = {}
+        self.number = 0
+        self.branch = ""
+        self.read: dict[str, str] = {}
+
+    def carry_out(self) -> Outcome:
+        began = time.perf_counter()
+        take_over(self.lake, self.around)
+        self.number = self.records.start(self.plan, author=self.author)
+        try:
+            with _sigterm_as_interrupt():
+                outcome = self._stages()
+        except KeyboardInterrupt:
+            self._end("stopped by the user")
+            self.records.cancelled(self.number, "stopped by the user")
+            raise RunCancelled(
+                f"{run_name(self.number)} was stopped; nothing was published, what it computed is kept",
+                try_next="pilotline run takes up where it stopped",
+                run=run_name(self.number),
+            ) from None
+        except PilotlineError as error:
+            self._end(error.message)
+            self.records.failed(self.number, f"{error.code}: {error.message}")
+            error.facts = {**error.facts, "run": run_name(self.number), "branch": self.branch}
+            raise
+        except BaseException as error:
+            self._end(repr(error))
+            self.records.failed(self.number, repr(error))
+            raise
+        finally:
+            shutil.rmtree(self._folder / "work", ignore_errors=True)
+            shutil.rmtree(self._folder / "values", ignore_errors=True)
+        return Outcome(
+            run=run_name(self.number), state=outcome.state, branch=self.branch, commit=outcome.commit, made=outcome.made,
+            verdicts=outcome.verdicts, steps=dict(self.steps), seconds=time.perf_counter() - began,
+        )  # fmt: skip
+
+    @property
+    def _folder(self) -> Path:
+        return self.around.project.runs / run_name(self.number)
+
+    def _end(self, because: str) -> None:
+        if self.branch:
+            with suppress(PilotlineError):
+                self.lake.mark_failed(self.branch, because[:500])
+
+    def _tell(self, event: str, **facts: Any) -> None:
+        self._heard([{"event": event, "at": time.time(), **facts}])
+
+    def _heard(self, events: Sequence[Mapping[str, Any]]) -> None:
+        for event in events:
+            if event["event"] == "step":
+                self.keys[event["step"]] = event["key"]
+                self.steps[event["step"]] = event["outcome"]
+        self.records.note(self.number, events)
+        for event in events:
+            self.emit(event)
+
+    def _stages(self) -> Outcome:
+        opening = self.plan.stages[0]
+        wanted = getattr(opening, "name", "") or run_name(self.number)
+        self.lake.create_branch(wanted, self.plan.base, owner=self.author, run=run_name(self.number))
+        self.branch = wanted
+        self.records.opened(self.number, wanted)
+        self._tell("branch", branch=wanted, run=run_name(self.number))
+        outputs = self._compute()
+        made = tuple(self._keep(output) for output in outputs)
+        for _ in range(_TRIES):
+            verdicts = self._judge()
+            if not self.plan.publishes:
+                self.records.kept_back(self.number, "not asked to publish")
+                return Outcome(run="", state="unchanged", branch=self.branch, commit=None, made=made, verdicts=verdicts)
+            try:
+                published = self._publish(made)
+            except NeedsRebase:
+                self._tell("rebase", branch=self.branch)
+                self.lake.rebase(self.branch, author=self.author)
+                continue
+            self._tell("published", commit=published.commit.id, tables=[str(table) for table in published.tables])
+            return Outcome(
+                run="", state="published", branch=self.branch, commit=published.commit.id, made=made, verdicts=verdicts
+            )
+        raise PublishingNeverEnds(self.plan.onto)
+
+    # -- steps ---------------------------------------------------------------------------------------------------------
+
+    def _compute(self) -> list[dict[str, Any]]:
+        work = self._folder / "work"
+        mirror(self.around.project.folder, work)
+        cwd = work / self.pipeline.folder.relative_to(self.around.project.folder)
+        with ReadServer(self.lake, self.plan.base, self._folder / "values") as server:
+            answer = run_steps(
+                self.plan.python, self._request(work), cwd=cwd, own=self._folder,
+                variables={"PILOTLINE_READ": server.address}, heard=self._heard,
+            )  # fmt: skip
+            self.read = dict(server.read)
+        if answer["error"]:
+            raise self._error(answer["error"])
+        return answer["outputs"]
+
+    def _request(self, work: Path) -> dict[str, Any]:
+        project, contract = self.around.project, self.pipeline.contract
+        folder = self.pipeline.folder
+        inside = [str(folder / each.path) for each in self.plan.inputs if isinstance(each, FileInput)]
+        runs = [run_name(self.number)]
+        if self.plan.resumes:
+            runs += [run_name(each) for each in self.records.chain(int(self.plan.resumes.partition("-")[2]))]
+        return {
+            "module": str(self.pipeline.module),
+            "name": self.pipeline.name,
+            "project": str(project.folder),
+            "work": str(work),
+            "store": str(project.store),
+            "values": str(self._folder / "values"),
+            "quiet": [str(project.own)],
+            "runs": runs,
+            "seed": contract.seed,
+            "fresh": self.fresh,
+            "declared": inside,
+            "parameters": {each.name: self._parameter(each.name) for each in self.pipeline.parameters},
+            "steps": [
+                {
+                    "name": step.name,
+                    "function": step.function,
+                    "line": step.line,
+                    "arguments": {name: _source(argument) for name, argument in step.arguments.items()},
+                    "results": list(step.results),
+                    "unpacks": step.unpacks,
+                    "recipe": recipe_of(self.plan.recipes[step.name]),
+                    "reaches": list(self.plan.clock.get(step.name, ())),
+                    "repeatable": list(contract.repeatable.get(step.name, ())),
+                }
+                for step in self.pipeline.steps
+            ],
+            "outputs": [{"name": each.name, "value": _source(each.value)} for each in self.pipeline.outputs],
+        }
+
+    def _parameter(self, name: str) -> dict[str, Any]:
+        """How the guest gets a value: its own default, or what was set."""
+        if name not in self.plan.set:
+            return {"default": True}
+        parameter = next(each for each in self.pipeline.parameters if each.name == name)
+        value = self.plan.parameters[name]
+        if parameter.kind == "file" and isinstance(value, str):
+            return {"path": value}
+        if parameter.kind == "file" and isinstance(value, list):
+            return {"paths": value, "tuple": parameter.annotation.lower().startswith("tuple")}
+        return {"value": value, "tuple": isinstance(value, tuple)}
+
+    def _error(self, facts: Mapping[str, Any]) -> PilotlineError:
+        step = facts.get("step")
+        if facts.get("code") == "PL311":
+            names = " and ".join(facts["names"])
+            return ChangedArguments(
+                f"{facts['message']}; a step gives back what it makes and leaves its arguments as they were",
+                try_next=f"begin {step} with {facts['names'][0]} = {facts['names'][0]}.copy()",
+                step=step, arguments=names, line=facts["line"],
+            )  # fmt: skip
+        where = f"step {step}" if step else f"{self.pipeline.module.name} could not be imported: it"
+        lines = [f"{where} raised {facts['type']}: {facts['message']}", *_traceback(facts["frames"])]
+        hint = "pilotline run takes up where it stopped, once this is put right"
+        if facts["type"] == "ModuleNotFoundError":
+            hint = f"install {facts.get('missing')} for {self.plan.python}, or name another interpreter with --python"
+        return StepFailed(
+            "\n".join(lines), frames=facts["frames"], try_next=hint, step=step, type=facts["type"], line=facts["line"]
+        )
+
+    # -- outputs -------------------------------------------------------------------------------------------------------
+
+    def _keep(self, output: Mapping[str, Any]) -> Made:
+        name, kind = str(output["name"]), str(output["type"])
+        key = output.get("key") or ""
+        match output["kind"]:
+            case "table":
+                return self._write(output, name, kind, key)
+            case "metric":
+                value = output["value"]
+                number = float(value) if isinstance(value, bool | int | float) else None
+                return Made(output=name, kind="metric", type=kind, where=str(value), value=number, key=key)
+            case "file" | "artifact" as sort:
+                path, size = self._store_artifact(Path(output["path"]))
+                notes = (output["why"],) if output.get("why") else ()
+                return Made(
+                    output=name, kind="file" if sort == "file" else "object", type=output.get("file") or kind,
+                    where=path.name, size=size, notes=notes, key=key,
+                )  # fmt: skip
+            case _:
+                raise CannotKeep(
+                    f"the output {name}, a {kind}, is neither a table nor a number and cannot be stored: {output['why']}",
+                    try_next="return what it holds as a frame, a number or a file",
+                    output=name,
+                )
+
+    def _write(self, output: Mapping[str, Any], name: str, kind: str, key: str) -> Made:
+        table, mode = self.pipeline.contract.table_of(name), self.pipeline.contract.mode_of(name)
+        standing = self._standing(table, key) if isinstance(mode, Replace) and not self.fresh else None
+        coercions = tuple(str(each) for each in output["coercions"])
+        if standing is not None:
+            return Made(
+                output=name, kind="table", type=kind, where=str(table), rows=output["rows"], notes=coercions,
+                snapshot=standing, key=key,
+            )  # fmt: skip
+        from pilotline.run.arrow import table_of
+
+        data, notes = table_of(output)
+        written = self.lake.write(
+            self.branch, table, data, mode, notes=notes, author=self.author,
+            message=f"{self.pipeline.name}: {name} ({describe_mode(mode)})",
+        )  # fmt: skip
+        self._tell("table", table=str(table), rows=output["rows"], mode=describe_mode(mode), output=name)
+        return Made(
+            output=name, kind="table", type=kind, where=str(table), rows=output["rows"],
+            notes=(*written.schema_changes, *coercions), snapshot=written.snapshot, key=key,
+        )  # fmt: skip
+
+    def _standing(self, table: TableName, key: str) -> str | None:
+        """The snapshot of a table that holds this very result already."""
+        maker = self.records.maker_of(str(table))
+        if maker is None or not key or maker[5] != key:
+            return None
+        for info in self.lake.tables(self.branch):
+            if info.table == table and info.snapshot == maker[4]:
+                return maker[4]
+        return None
+
+    def _store_artifact(self, path: Path) -> tuple[Path, int]:
+        with path.open("rb") as file:
+            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+        target = self.around.project.artifacts / sha256[:2] / sha256
+        if not target.exists():
+            target.parent.mkdir(parents=True, exist_ok=True)
+            temporary = target.with_suffix(f".{threading.get_ident()}.tmp")
+            shutil.copyfile(path, temporary)
+            temporary.replace(target)
+        return target, target.stat().st_size
+
+    # -- checks and publish --------------------------------------------------------------------------------------------
+
+    def _judge(self) -> tuple[Verdict, ...]:
+        checks = self.plan.checks
+        verdicts = judge(self.lake, self.branch, checks) if checks else ()
+        self.records.judged(self.number, verdicts)
+        for one in verdicts:
+            self._tell("check", table=str(one.check.table), name=one.check.name, outcome=one.outcome,
+                       severity=one.check.severity, because=one.because)  # fmt: skip
+        stopping = [one for one in verdicts if one.stops]
+        if stopping:
+            raise CheckFailed(
+                "\n".join(["nothing was published:", *(_verdict_text(one) for one in stopping)]),
+                try_next=f'pilotline sql --branch {self.branch} "select * from {stopping[0].check.table}"',
+                checks=[one.check.name for one in stopping],
+                tables=sorted({str(one.check.table) for one in stopping}),
+                offending=[one.offending for one in stopping],
+            )
+        return verdicts
+
+    def _publish(self, made: Sequence[Made]) -> Published:
+        head = self.lake.branch(self.branch)
+        self.lake.mark_checked(self.branch, head.head)
+        with self.lake.transaction() as tx:
+            published = self.lake.publish(
+                self.branch, self.plan.onto, expect=head.base, within=tx, author=self.author,
+                message=f"{self.pipeline.name} ({run_name(self.number)})",
+            )  # fmt: skip
+            self._note_lineage(tx, made)
+            outcome = outcome_of(self.pipeline, self.keys, self.plan.identities)
+            if not self.records.published(tx, self.number, commit=published.commit.id, outcome=outcome):
+                raise RunCancelled(
+                    f"{run_name(self.number)} was ended by somebody else before it could publish",
+                    try_next="pilotline run",
+                )
+        return published
+
+    def _note_lineage(self, tx: Any, made: Sequence[Made]) -> None:
+        add, number = self.records.add, self.number
+        for each in self.plan.inputs:
+            match each:
+                case FileInput(path=path, sha256=sha256, parameter=parameter):
+                    add(tx, "lineage", number, direction="in", kind="file", name=path, state=sha256, role=parameter,
+                        key="", row_count=None)  # fmt: skip
+                case TableInput(table=table, snapshot=snapshot, parameter=parameter):
+                    add(tx, "lineage", number, direction="in", kind="table", name=str(table), state=snapshot,
+                        role=parameter, key="", row_count=None)  # fmt: skip
+        known = {str(each.table) for each in self.plan.inputs if isinstance(each, TableInput)}
+        for name, snapshot in self.read.items():
+            if name not in known:
+                add(tx, "lineage", number, direction="in", kind="table", name=name, state=snapshot, role="", key="",
+                    row_count=None)  # fmt: skip
+        for one in made:
+            match one.kind:
+                case "metric":
+                    add(tx, "metric", number, name=one.output, value=one.value, text=one.where)
+                case "table":
+                    add(tx, "lineage", number, direction="out", kind="table", name=one.where, state=one.snapshot,
+                        role=one.output, key=one.key, row_count=one.rows)  # fmt: skip
+                case "file" | "object" as kind:
+                    add(tx, "artifact", number, name=one.output, kind=kind, type=one.type,
+                        file=one.type if kind == "file" else "", sha256=one.where, size=one.size,
+                        because="; ".join(one.notes))  # fmt: skip
+                case _:
+                    assert_never(one.kind)
+
+
+class PublishingNeverEnds(PilotlineError):
+    """Others kept publishing appends to the same tables."""
+
+    code = "PL323"
+
+    def __init__(self, onto: str) -> None:
+        super().__init__(
+            f"others kept publishing onto '{onto}' while this run was", try_next="pilotline run", onto=onto
+        )
+
+
+def recipe_of(parts: Mapping[str, str]) -> str:
+    """One text for the parts of a recipe."""
+    return digest(*(f"{name}={value}" for name, value in sorted(parts.items())))
+
+
+def _source(argument: Argument) -> list[Any]:
+    match argument:
+        case FromParameter(name=name):
+            return ["parameter", name]
+        case FromResult(step=step, index=index):
+            return ["result", step, index]
+        case Constant(source=source):
+            return ["constant", source]
+    assert_never(argument)
+
+
+def _traceback(frames: Sequence[Mapping[str, Any]]) -> list[str]:
+    lines: list[str] = []
+    for frame in frames:
+        if "folded" in frame:
+            count = frame["count"]
+            lines.append(f"  ({count} frame{'s' if count > 1 else ''} in {frame['folded']})")
+            continue
+        inside = f", in {frame['name']}" if frame["name"] not in {"", "<module>"} else ""
+        lines.append(f"  {frame['file']}, line {frame['line']}{inside}")
+        if frame["text"]:
+            lines.append(f"    {frame['text']}")
+    return lines
+
+
+def _verdict_text(verdict: Verdict) -> str:
+    said = "could not be judged" if verdict.outcome == "not judged" else "failed"
+    lines = [f"  {verdict.check.table}: {verdict.check.name} {said}: {verdict.because}"]
+    if verdict.rows:
+        widths = [max(len(text) for text in column) for column in zip(verdict.columns, *verdict.rows, strict=True)]
+        for row in (verdict.columns, *verdict.rows):
+            lines.append(
+                "      " + "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip()
+            )
+        if verdict.offending > len(verdict.rows):
+            lines.append(f"      ... {verdict.offending - len(verdict.rows):,} more".replace(",", " "))
+    return "\n".join(lines)
+
+
+@contextmanager
+def _sigterm_as_interrupt() -> Generator[None]:
+    """Be stopped by SIGTERM as by Ctrl-C, where signals can be handled."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def stop(_: int, __: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _somebody() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):
+        return "somebody"

@@ -1,0 +1,157 @@
+"""The project's interpreter and a fingerprint of what is installed there, without starting it while nothing changed."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from pilotline.domain.errors import UsageError
+from pilotline.guest.keys import digest
+from pilotline.run.digests import mark_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+__all__ = ["Environment", "NoEnvironment", "choose_python", "environment_of"]
+
+_GUEST: Final = Path(__file__).parent.parent / "guest"
+_NEIGHBOURS: Final = (".venv", "venv", "env", ".env", ".conda")
+
+
+class NoEnvironment(UsageError):
+    """No Python interpreter that starts."""
+
+    code = "PL307"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Environment:
+    """An interpreter and what is installed with it."""
+
+    python: str
+    version: str
+    #: Distribution -> version.
+    versions: Mapping[str, str]
+    requires: Mapping[str, tuple[str, ...]]
+    #: Top-level module -> the distributions that bring it.
+    modules: Mapping[str, tuple[str, ...]]
+    standard: frozenset[str]
+    #: Where modules are looked for that belong neither to Python nor to a distribution.
+    places: tuple[Path, ...]
+
+    def fingerprint(self, modules: Iterable[str]) -> str:
+        """One text for the interpreter and all that some modules bring with them.
+
+        A module that no distribution claims may come from anywhere, so then everything counts.
+        """
+        waiting: list[str] = []
+        for module in {name.partition(".")[0] for name in modules}:
+            if module in self.modules:
+                waiting += self.modules[module]
+            elif module not in self.standard:
+                waiting += self.versions
+        taken: set[str] = set()
+        while waiting:
+            name = waiting.pop()
+            if name not in taken and name in self.versions:
+                taken.add(name)
+                waiting += self.requires.get(name, ())
+        return digest("environment", self.version, *(f"{name}=={self.versions[name]}" for name in sorted(taken)))
+
+
+def choose_python(folder: Path, asked: str | None) -> Path:
+    """The interpreter of a project: asked for, the active environment's, one beside it or above, the tool's own.
+
+    Raises:
+        NoEnvironment: what was asked for is not there.
+    """
+    if asked is not None:
+        found = shutil.which(asked)
+        path = Path(found or asked)
+        if path.is_dir():
+            path = _python_in(path) or path
+        if not path.is_file():
+            raise NoEnvironment(f"there is no interpreter {asked}", try_next="pilotline run --python PATH", asked=asked)
+        return path.absolute()
+    for variable in ("VIRTUAL_ENV", "CONDA_PREFIX"):
+        active = os.environ.get(variable)
+        if active and Path(active) != Path(sys.prefix) and (python := _python_in(Path(active))):
+            return python
+    for parent in (folder, *folder.parents):
+        for name in _NEIGHBOURS:
+            if python := _python_in(parent / name):
+                return python
+    return Path(sys.executable)
+
+
+def _python_in(environment: Path) -> Path | None:
+    for name in ("bin/python", "Scripts/python.exe", "python.exe"):
+        if (environment / name).is_file():
+            return environment / name
+    return None
+
+
+def environment_of(python: Path, cache: Path) -> Environment:
+    """What is installed with an interpreter; it is started only where something changed since it was asked last.
+
+    Raises:
+        NoEnvironment: it cannot be started.
+    """
+    path = cache / f"environment-{digest(str(python))[:16]}.json"
+    try:
+        known: dict[str, Any] = json.loads(path.read_bytes())
+        if known["marks"] == _marks(python, known["facts"]):
+            return _environment(python, known["facts"])
+    except (OSError, ValueError, KeyError):
+        pass
+    try:
+        done = subprocess.run(
+            [str(python), "-B", str(_GUEST / "environment.py")],
+            capture_output=True, text=True, timeout=120, check=True, stdin=subprocess.DEVNULL,
+            env={key: value for key, value in os.environ.items() if key not in {"PYTHONHOME", "PYTHONPATH"}},
+        )  # fmt: skip
+        facts: dict[str, Any] = json.loads(done.stdout)
+    except (OSError, ValueError, subprocess.SubprocessError) as error:
+        said = (getattr(error, "stderr", "") or str(error)).strip().splitlines()
+        raise NoEnvironment(
+            f"the interpreter {python} cannot be asked what is installed: {said[-1] if said else error}",
+            try_next="pilotline run --python PATH",
+            python=str(python),
+        ) from error
+    cache.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_suffix(f".{os.getpid()}.tmp")
+    temporary.write_text(json.dumps({"marks": _marks(python, facts), "facts": facts}), encoding="utf-8")
+    temporary.replace(path)
+    return _environment(python, facts)
+
+
+def _marks(python: Path, facts: Mapping[str, Any]) -> list[Any]:
+    """What changes when the interpreter is replaced, or when something is installed or removed."""
+    looked_at = [str(python), str(Path(facts["prefix"]) / "pyvenv.cfg"), *facts["sites"]]
+    return [[place, list(mark_of(place) or ())] for place in looked_at]
+
+
+def _environment(python: Path, facts: Mapping[str, Any]) -> Environment:
+    sites: list[str] = facts["sites"]
+    standard_folder = str(Path(os.__file__).parent)
+    places = [
+        Path(place)
+        for place in facts["path"]
+        if place not in sites and place != standard_folder and not place.endswith(("lib-dynload", ".zip"))
+        and not (Path(place) / "os.py").is_file()
+    ]  # fmt: skip
+    return Environment(
+        python=str(python),
+        version=f"{facts['implementation']} {facts['version']}",
+        versions=facts["versions"],
+        requires=facts["requires"],
+        modules=facts["modules"],
+        standard=frozenset(facts["standard"] or sys.stdlib_module_names),
+        places=tuple(places),
+    )

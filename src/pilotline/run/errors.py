@@ -1,0 +1,115 @@
+"""What can go wrong when a pipeline is planned and run.
+
+RunError                     PL300
+├── NoPipeline               PL301  no module to run, or several
+├── BadPipeline              PL302  ``pipeline`` is more than a straight line of calls
+├── BadParameter             PL303  ``--set`` names none, or the value does not fit
+├── BadContract              PL304  (domain.pipelines)
+├── BadCheck                 PL305  (domain.checks)
+├── NoSuchRun                PL306
+├── StepFailed               PL310  the user's code raised
+├── ChangedArguments         PL311  a step changed what it was given
+├── ProcessDied              PL312  the project's interpreter ended without an answer
+├── CannotKeep               PL313  an output is neither table nor number and cannot be stored
+├── CheckFailed              PL320  a check of severity error did not pass; nothing was published
+├── OutcomeHeld              PL321  this very outcome was undone and waits to be released
+└── RunCancelled             PL322  stopped by the user
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pilotline.domain.errors import RunError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from typing import Any
+
+__all__ = [
+    "BadParameter",
+    "BadPipeline",
+    "CannotKeep",
+    "ChangedArguments",
+    "CheckFailed",
+    "NoPipeline",
+    "NoSuchRun",
+    "OutcomeHeld",
+    "ProcessDied",
+    "RunCancelled",
+    "StepFailed",
+]
+
+
+class NoPipeline(UsageError):
+    """There is no module with a pipeline, or there are several and none was named."""
+
+    code = "PL301"
+
+
+class BadPipeline(UsageError):
+    """The function ``pipeline`` is more than a straight line of calls."""
+
+    code = "PL302"
+
+
+class BadParameter(UsageError):
+    """A parameter that is not there, has no value, or has one of another kind."""
+
+    code = "PL303"
+
+
+class NoSuchRun(UsageError):
+    """No run of that number."""
+
+    code = "PL306"
+
+
+class StepFailed(RunError):
+    """A step raised; the message ends in the user's own frames."""
+
+    code = "PL310"
+
+    def __init__(
+        self, message: str, *, frames: Sequence[Mapping[str, Any]], try_next: str = "", **facts: object
+    ) -> None:
+        super().__init__(message, try_next=try_next, **facts)
+        #: From the outermost: ``file``, ``line``, ``name``, ``text``; or ``folded`` and ``count``.
+        self.frames = tuple(frames)
+
+
+class ChangedArguments(RunError):
+    """A step changed what it was given."""
+
+    code = "PL311"
+
+
+class ProcessDied(RunError):
+    """The project's interpreter ended without an answer."""
+
+    code = "PL312"
+
+
+class CannotKeep(RunError):
+    """An output is neither table nor number, and cannot be stored."""
+
+    code = "PL313"
+
+
+class CheckFailed(RunError):
+    """A check of severity error did not pass; nothing was published."""
+
+    code = "PL320"
+
+
+class OutcomeHeld(RunError):
+    """This very outcome was published and taken back; it is held until somebody releases it."""
+
+    code = "PL321"
+
+
+class RunCancelled(RunError):
+    """Stopped by the user; what was computed is kept."""
+
+    code = "PL322"
+    exit_status = 130

@@ -1,0 +1,121 @@
+"""The one process of a run: the guest in the project's interpreter, its events as they come, its end whatever ends it."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from pilotline.run.errors import ProcessDied
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+__all__ = ["run_steps"]
+
+_HOUSE: Final = Path(__file__).parent.parent
+_POLL: Final = 0.02
+
+
+def run_steps(
+    python: str,
+    request: Mapping[str, Any],
+    *,
+    cwd: Path,
+    own: Path,
+    variables: Mapping[str, str],
+    heard: Callable[[Sequence[dict[str, Any]]], None],
+) -> dict[str, Any]:
+    """Carry out a ``steps`` request and give its answer; ``heard`` gets the events as they come.
+
+    The guest ends with this process: it holds one end of a pipe and goes when the other is closed. When this function
+    is left, by whatever way, the guest and all that it started are gone.
+
+    Raises:
+        ProcessDied: it ended without an answer.
+    """
+    own.mkdir(parents=True, exist_ok=True)
+    paths = {name: str(own / f"{name}") for name in ("result", "events", "stdout", "stderr")}
+    for path in paths.values():
+        Path(path).unlink(missing_ok=True)
+    theirs, ours = os.pipe()
+    try:
+        asked = {"protocol": 1, "kind": "steps", **request, **paths, "lifeline": theirs, "house": str(_HOUSE)}
+        (own / "request").write_text(json.dumps(asked), encoding="utf-8")
+        with (own / "boot").open("wb") as boot:
+            process = subprocess.Popen(
+                [python, "-B", str(_HOUSE / "guest" / "boot.py"), str(own / "request")],
+                cwd=cwd, env=_environment(python, variables), start_new_session=True, pass_fds=(theirs,),
+                stdin=subprocess.DEVNULL, stdout=boot, stderr=boot,
+            )  # fmt: skip
+    finally:
+        os.close(theirs)
+    try:
+        _follow(process, Path(paths["events"]), heard)
+    finally:
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        os.close(ours)
+    try:
+        answer: dict[str, Any] = json.loads(Path(paths["result"]).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        raise _died(process.returncode, own) from None
+    return answer
+
+
+def _environment(python: str, variables: Mapping[str, str]) -> dict[str, str]:
+    found = {key: value for key, value in os.environ.items() if key not in {"PYTHONHOME", "PYTHONPATH"}}
+    found.update(PYTHONHASHSEED="0", PYTHONDONTWRITEBYTECODE="1", **variables)
+    found.setdefault("MPLBACKEND", "agg")
+    found["PATH"] = f"{Path(python).parent}{os.pathsep}{found.get('PATH', '')}"
+    return found
+
+
+def _follow(process: subprocess.Popen[bytes], events: Path, heard: Callable[[Sequence[dict[str, Any]]], None]) -> None:
+    place, ended = 0, False
+    while True:
+        ended = process.poll() is not None
+        place, found = _events_from(events, place)
+        if found:
+            heard(found)
+        if ended:
+            return
+        time.sleep(_POLL)
+
+
+def _events_from(path: Path, place: int) -> tuple[int, list[dict[str, Any]]]:
+    """The whole lines of a file from a place on, and the place after them."""
+    try:
+        with path.open("rb") as file:
+            file.seek(place)
+            data = file.read()
+    except OSError:
+        return place, []
+    whole, newline, _ = data.rpartition(b"\n")
+    return place + len(whole) + len(newline), [json.loads(line) for line in whole.splitlines() if line]
+
+
+def _died(status: int, own: Path) -> ProcessDied:
+    if status < 0:
+        name = signal.Signals(-status).name
+        how = f"was killed by {name}"
+        if name == "SIGKILL":
+            how += ", as happens when memory runs out"
+    else:
+        how = f"ended with status {status}"
+    said = ""
+    for name in ("stderr", "boot"):
+        with suppress(OSError):
+            said = said or (own / name).read_text(encoding="utf-8", errors="replace").strip()
+    last = said.splitlines()[-1][:500] if said else ""
+    return ProcessDied(
+        f"the project's interpreter {how}" + (f": {last}" if last else ""),
+        try_next="pilotline run takes up where it stopped",
+        status=status,
+    )

@@ -1,0 +1,106 @@
+"""A project: a folder with pipelines, and beside them ``.pilotline`` with the lake and what runs leave behind."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from pilotline.domain.errors import did_you_mean
+from pilotline.run.errors import NoPipeline
+
+__all__ = ["Project", "find_module", "project_of"]
+
+_DEFINES = re.compile(rb"^(?:async )?def pipeline\b", re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Project:
+    """A folder with pipelines."""
+
+    folder: Path
+
+    @property
+    def own(self) -> Path:
+        """Where the tool keeps what it makes."""
+        return self.folder / ".pilotline"
+
+    @property
+    def store(self) -> Path:
+        """Results of steps."""
+        return self.own / "store"
+
+    @property
+    def runs(self) -> Path:
+        """A folder for each run: its requests, events, report."""
+        return self.own / "runs"
+
+    @property
+    def artifacts(self) -> Path:
+        """Models and files that runs published, by content."""
+        return self.own / "artifacts"
+
+    @property
+    def namespace(self) -> str:
+        """Where tables go if no contract says: the folder's name, as a name of SQL."""
+        word = re.sub(r"\W+", "_", self.folder.name.lower()).strip("_")
+        return word if word and not word[0].isdigit() else f"project_{word}".rstrip("_")
+
+
+def project_of(start: Path) -> Project:
+    """The project that a folder belongs to: the nearest folder that has ``.pilotline`` or ``pilotline.toml``, else itself."""
+    here = start.resolve()
+    for folder in (here, *here.parents):
+        if (folder / ".pilotline").is_dir() or (folder / "pilotline.toml").is_file():
+            return Project(folder=folder)
+    return Project(folder=here)
+
+
+def find_module(asked: str | None, here: Path) -> Path:
+    """The module to run: a path, a name, or the only one in the folder.
+
+    Raises:
+        NoPipeline: there is none, or there are several and none was named.
+    """
+    found = _modules(here)
+    if asked is None:
+        if len(found) == 1:
+            return found[0]
+        if not found:
+            raise NoPipeline(
+                f"no module in {here} has a function `pipeline`",
+                try_next="pilotline lift NOTEBOOK, or write one: pilotline explain PL301",
+                folder=str(here),
+            )
+        names = [path.stem for path in found]
+        raise NoPipeline(
+            f"there are several pipelines here: {', '.join(names)}",
+            try_next=f"pilotline run {names[0]}",
+            pipelines=names,
+        )
+    for candidate in (here / asked, here / f"{asked}.py"):
+        if candidate.is_file():
+            return candidate.resolve()
+    names = [path.stem for path in found]
+    raise NoPipeline(
+        f"there is no pipeline {asked!r} here.{did_you_mean(asked, names)}",
+        try_next=f"pilotline run {names[0]}" if names else "pilotline lift NOTEBOOK",
+        asked=asked,
+        pipelines=names,
+    )
+
+
+def _modules(folder: Path) -> list[Path]:
+    """The modules of a folder that define ``pipeline``."""
+    found: list[Path] = []
+    try:
+        entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+    except OSError:
+        return []
+    for entry in entries:
+        if entry.name.endswith(".py") and not entry.name.startswith("test_") and entry.is_file():
+            path = Path(entry.path)
+            if _DEFINES.search(path.read_bytes()):
+                found.append(path.resolve())
+    return found

@@ -1,0 +1,336 @@
+"""Read a pipeline from its module and contract, and what the code of each step reaches.
+
+Nothing is imported. What was read is remembered beside the marks of all files that it was read from, so that an
+unchanged project is not parsed again.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from pilotline.domain.pipelines import (
+    Constant,
+    Contract,
+    FromParameter,
+    FromResult,
+    Output,
+    Parameter,
+    Pipeline,
+    Step,
+    contract_of,
+)
+from pilotline.guest.keys import digest
+from pilotline.run.digests import mark_of
+from pilotline.run.errors import BadPipeline
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from pilotline.domain.pipelines import Argument
+    from pilotline.run.environment import Environment
+    from pilotline.run.projects import Project
+
+__all__ = ["Code", "Reading", "read_contract", "read_pipeline"]
+
+#: Counts what is kept in the cache; another number makes it read anew.
+_FORM: Final = 3
+_MOST_LOCAL_MODULES: Final = 500
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Code:
+    """What the code of one step is and reaches."""
+
+    digest: str
+    modules: tuple[str, ...]
+    clock: tuple[str, ...] = ()
+    environ: tuple[str, ...] = ()
+    #: Texts in it that may name a file or a table.
+    texts: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """A pipeline with the code of its steps, by name; under ``""`` that of all of the module."""
+
+    pipeline: Pipeline
+    code: Mapping[str, Code]
+    #: Modules of the project itself that are imported.
+    local: tuple[Path, ...]
+
+
+def read_pipeline(module: Path, project: Project, environment: Environment) -> Reading:
+    """Read a module and the contract beside it.
+
+    Raises:
+        BadPipeline: there is no ``pipeline``, or it is more than a straight line of calls.
+        BadContract: the contract cannot be understood.
+    """
+    cache = project.own / "cache" / f"module-{digest(str(module))[:16]}.json"
+    places = [module.parent, *(place for place in environment.places if place != module.parent)]
+    facts = _remembered(cache, places)
+    if facts is None:
+        facts = _read(module, places, environment)
+        cache.parent.mkdir(parents=True, exist_ok=True)
+        temporary = cache.with_suffix(f".{os.getpid()}.tmp")
+        temporary.write_text(json.dumps(facts), encoding="utf-8")
+        temporary.replace(cache)
+    return _reading(facts, module, read_contract(module, project))
+
+
+def read_contract(module: Path, project: Project) -> Contract:
+    """The contract beside a module; the defaults where there is none.
+
+    Raises:
+        BadContract: it cannot be understood.
+    """
+    path = module.with_suffix(".toml")
+    try:
+        data = path.read_bytes()
+    except OSError:
+        return contract_of({}, namespace=project.namespace, path=path.name)
+    import tomllib
+
+    from pilotline.domain.pipelines import BadContract
+
+    try:
+        raw = tomllib.loads(data.decode("utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise BadContract(
+            f"{path.name} is not TOML: {error}", try_next="pilotline explain PL304", path=path.name
+        ) from error
+    return contract_of(raw, namespace=project.namespace, path=path.name)
+
+
+def _remembered(cache: Path, places: Sequence[Path]) -> dict[str, Any] | None:
+    try:
+        facts: dict[str, Any] = json.loads(cache.read_bytes())
+    except (OSError, ValueError):
+        return None
+    if facts.get("form") != _FORM or facts["places"] != [str(place) for place in places]:
+        return None
+    for path, mark in facts["marks"].items():
+        if list(mark_of(path) or ()) != mark:
+            return None
+    return facts
+
+
+def _read(module: Path, places: Sequence[Path], environment: Environment) -> dict[str, Any]:
+    from pilotline.guest.flow import FlowError, read_flow
+    from pilotline.run.code import Source
+
+    try:
+        # Looked at before it is read: what is written meanwhile makes the cache stale, not wrong.
+        mark = mark_of(module)
+        text = module.read_text(encoding="utf-8")
+        flow = read_flow(text)
+        source = Source(text)
+    except FlowError as error:
+        raise BadPipeline(
+            f"{module.name}, {error}", try_next=error.mend, module=module.name, line=error.line
+        ) from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadPipeline(f"{module.name} cannot be read: {error}", try_next="pilotline explain PL302") from error
+    looked_up = _Locals(places, environment)
+    code: dict[str, Any] = {}
+    for step in flow.steps:
+        constants = [argument.text for argument in step.arguments if argument.kind == "literal"]
+        names = [step.function, *(text for text in constants if text.isidentifier())]
+        code[step.name] = looked_up.code_of(source.reached_from(names), module)
+    code[""] = looked_up.code_of(source.everything(), module)
+    marks = {str(module): list(mark or ()), **looked_up.marks}
+    return {
+        "form": _FORM,
+        "places": [str(place) for place in places],
+        "marks": marks,
+        "local": sorted(looked_up.found),
+        "code": code,
+        "summary": (flow.doc or flow.module_doc or "").strip().partition("\n")[0],
+        **_flow_facts(flow),
+    }
+
+
+def _flow_facts(flow: Any) -> dict[str, Any]:
+    return {
+        "parameters": [parameter.as_json() for parameter in flow.parameters],
+        "steps": [
+            {
+                "name": step.name,
+                "function": step.function,
+                "arguments": [argument.as_json() for argument in step.arguments],
+                "results": list(step.results),
+                "unpacks": step.unpacks,
+                "line": step.line,
+            }
+            for step in flow.steps
+        ],
+        "returns": {key: argument.as_json() for key, argument in flow.returns.items()},
+    }
+
+
+class _Locals:
+    """Modules of the project itself: looked up where its interpreter would, read, and looked through for more."""
+
+    def __init__(self, places: Sequence[Path], environment: Environment) -> None:
+        self._places = places
+        self._environment = environment
+        self.found: dict[str, Any] = {}
+        #: Also of files that are not there: were they made, they would be imported.
+        self.marks: dict[str, list[int]] = {}
+
+    def code_of(self, reached: Any, module: Path) -> dict[str, Any]:
+        """The facts of what was reached, modules of the project taken in."""
+        parts = [digest(*reached.code)]
+        modules, clock = set(reached.modules), list(reached.clock)
+        environ, texts = set(reached.environ), set(reached.texts)
+        outside: set[str] = set()
+        seen: set[str] = set()
+        waiting = [(name, module) for name in sorted(modules)]
+        while waiting:
+            name, importer = waiting.pop()
+            for path in self._files_of(name, importer):
+                if str(path) in seen or len(seen) > _MOST_LOCAL_MODULES or path == module:
+                    continue
+                seen.add(str(path))
+                facts = self._facts(path)
+                parts.append(f"{path.name} {facts['digest']}")
+                clock += facts["clock"]
+                environ |= set(facts["environ"])
+                texts |= set(facts["texts"])
+                waiting += [(inner, path) for inner in facts["modules"]]
+            if not name.startswith(".") and not self._is_local(name.partition(".")[0]):
+                outside.add(name.partition(".")[0])
+        return {
+            "digest": digest(*parts[:1], *sorted(parts[1:])),
+            "modules": sorted(outside),
+            "clock": clock,
+            "environ": sorted(environ),
+            "texts": sorted(texts),
+        }
+
+    def _facts(self, path: Path) -> dict[str, Any]:
+        from pilotline.run.code import Source
+
+        if str(path) not in self.found:
+            self.marks[str(path)] = list(mark_of(path) or ())
+            text = path.read_text(encoding="utf-8", errors="replace")
+            try:
+                reached = Source(text).everything()
+            except SyntaxError:
+                self.found[str(path)] = {"digest": digest(text), "clock": [], "environ": [], "texts": [], "modules": []}
+            else:
+                self.found[str(path)] = {
+                    "digest": digest(*reached.code),
+                    "clock": [f"{each} of {path.name}" for each in reached.clock],
+                    "environ": sorted(reached.environ),
+                    "texts": sorted(reached.texts),
+                    "modules": sorted(reached.modules),
+                }
+        return self.found[str(path)]
+
+    def _is_local(self, root: str) -> bool:
+        return any(True for _ in self._files_of(root, None))
+
+    def _files_of(self, name: str, importer: Path | None) -> Iterable[Path]:
+        """The files that importing a dotted name executes, where they are the project's own."""
+        places = self._places
+        if name.startswith("."):
+            places = [importer.parent] if importer else []
+            name = name[1:]
+        root = name.partition(".")[0]
+        if root in self._environment.standard or (root in self._environment.modules and len(places) != 1):
+            # A file beside the module would be imported in its place; so it is only looked whether there is one.
+            places = places[:1]
+        parts = name.split(".")
+        found: list[Path] = []
+        for place in places:
+            folder = place
+            for part in parts:
+                package, plain = folder / part / "__init__.py", folder / f"{part}.py"
+                if self._there(package):
+                    found.append(package)
+                elif self._there(plain):
+                    found.append(plain)
+                    break
+                elif not (folder / part).is_dir():
+                    break
+                folder = folder / part
+            if found:
+                break
+        return found
+
+    def _there(self, path: Path) -> bool:
+        mark = mark_of(path)
+        if mark is None:
+            self.marks[str(path)] = []
+        return mark is not None
+
+
+def _reading(facts: Mapping[str, Any], module: Path, contract: Contract) -> Reading:
+    names: list[str] = [step["name"] for step in facts["steps"]]
+    steps = tuple(
+        Step(
+            name=step["name"],
+            function=step["function"],
+            arguments={each["parameter"]: _argument(each, facts, names) for each in step["arguments"]},
+            results=tuple(step["results"]),
+            unpacks=step["unpacks"],
+            line=step["line"],
+        )
+        for step in facts["steps"]
+    )
+    outputs: list[Output] = []
+    for name, each in facts["returns"].items():
+        value = _argument(each, facts, names)
+        if not isinstance(value, Constant):
+            outputs.append(Output(name=name, value=value))
+    return Reading(
+        pipeline=Pipeline(
+            name=module.stem,
+            module=module,
+            folder=module.parent,
+            parameters=tuple(
+                Parameter(
+                    name=each["name"],
+                    kind=each["kind"],
+                    default=each["default"],
+                    value=each["value"],
+                    known=each["constant"],
+                    annotation=each["annotation"] or "",
+                )
+                for each in facts["parameters"]
+            ),
+            steps=steps,
+            outputs=tuple(outputs),
+            contract=contract,
+            summary=facts["summary"],
+        ),
+        code={step: _code(each) for step, each in facts["code"].items()},
+        local=tuple(Path(path) for path in facts["local"]),
+    )
+
+
+def _argument(each: Mapping[str, Any], facts: Mapping[str, Any], names: Sequence[str]) -> Argument:
+    match each["kind"]:
+        case "parameter":
+            return FromParameter(each["name"])
+        case "result":
+            results: list[str] = facts["steps"][each["step"]]["results"]
+            # Of a name bound twice in one statement the last one holds.
+            return FromResult(names[int(each["step"])], len(results) - 1 - results[::-1].index(each["name"]))
+        case _:
+            return Constant(each["text"])
+
+
+def _code(each: Mapping[str, Any]) -> Code:
+    return Code(
+        digest=each["digest"],
+        modules=tuple(each["modules"]),
+        clock=tuple(each["clock"]),
+        environ=tuple(each["environ"]),
+        texts=tuple(each["texts"]),
+    )

@@ -1,0 +1,353 @@
+"""The rows that runs leave behind, in the same database as the catalog, so that one transaction can hold both.
+
+States: pending (its branch is not open yet), running, then one of published, unchanged (nothing to do, or asked not to
+publish), failed, cancelled. Every change of state is one named statement.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, cast
+
+from pilotline.lake.database import named_statements
+from pilotline.run.errors import NoSuchRun
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from pilotline.domain.checks import Verdict
+    from pilotline.domain.plans import Plan
+    from pilotline.lake.catalog import Transaction
+    from pilotline.lake.database import Database
+
+__all__ = ["GONE", "PastRun", "Records", "Run", "RunState", "StepRow", "run_name"]
+
+_SQL: Final = Path(__file__).parent / "sql"
+SQL: Final = named_statements(_SQL / "queries.sql")
+MIGRATIONS: Final = (_SQL / "schema_001.sql",)
+
+#: Why a run failed whose process ended without saying anything.
+GONE: Final = "its process is gone"
+
+RunState: TypeAlias = Literal["pending", "running", "published", "unchanged", "failed", "cancelled"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """One attempt to carry out a plan."""
+
+    number: int
+    pipeline: str
+    module: str
+    state: RunState
+    onto: str
+    branch: str | None
+    base: str
+    outcome: str
+    parameters: Mapping[str, Any]
+    environment: str
+    author: str
+    began: datetime
+    ended: datetime | None
+    resumes: int | None
+    commit: str | None
+    because: str
+
+    @property
+    def name(self) -> str:
+        """``run-7``."""
+        return run_name(self.number)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PastRun:
+    """A run that published, as a plan needs it."""
+
+    number: int
+    outcome: str
+    commit: str
+    ended: datetime
+    parameters: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepRow:
+    """What a run did about one step."""
+
+    step: str
+    key: str
+    outcome: Literal["computed", "reused", "postponed"]
+    seconds: float | None
+    cpu: float | None
+    size: int | None
+    facts: Mapping[str, Any]
+
+
+def run_name(number: int) -> str:
+    """What a run and its branch are called."""
+    return f"run-{number}"
+
+
+class Records:
+    """The rows of runs.
+
+    Args:
+        database: the catalog's.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        database.register("run", MIGRATIONS)
+
+    # -- what a plan asks ----------------------------------------------------------------------------------------------
+
+    def last_published(self, pipeline: str, onto: str) -> PastRun | None:
+        """The last run of a pipeline that published."""
+        return self._past("last_published", pipeline=pipeline, onto=onto)
+
+    def published_with(self, pipeline: str, onto: str, outcome: str) -> PastRun | None:
+        """The last run that published this very outcome."""
+        return self._past("published_with_outcome", pipeline=pipeline, onto=onto, outcome=outcome)
+
+    def published_after(self, pipeline: str, onto: str, number: int) -> tuple[PastRun, ...]:
+        """Runs of a pipeline that published after one of them."""
+        rows = self._rows("published_after", pipeline=pipeline, onto=onto, number=number)
+        return tuple(_past_run(row) for row in rows)
+
+    def recipes(self, pipeline: str) -> Mapping[str, Mapping[str, str]]:
+        """What the keys of a pipeline's steps were made of in its last run."""
+        rows = self._rows("last_recipes", pipeline=pipeline)
+        return json.loads(rows[0][0]) if rows else {}
+
+    def facts(self, pipeline: str) -> Mapping[str, Mapping[str, Any]]:
+        """What each step was seen to do when it was computed last."""
+        return {row[0]: json.loads(row[1]) for row in self._rows("last_facts", pipeline=pipeline)}
+
+    def interrupted(self, pipeline: str, onto: str) -> tuple[int, ...]:
+        """The last run of a pipeline, where it was stopped or its process is gone, and those that it took up itself."""
+        rows = self._rows("interrupted", pipeline=pipeline, onto=onto, gone=GONE)
+        if not rows or any(int(rows[0][0]) == each and alive for each, _, alive in self.unfinished()):
+            return ()
+        return self.chain(int(rows[0][0]))
+
+    def chain(self, number: int) -> tuple[int, ...]:
+        """A run and those that it took up, back to the one that began."""
+        found = [number]
+        while (before := self._rows("resumed_by", number=found[-1])) and before[0][0] is not None:
+            found.append(int(before[0][0]))
+        return tuple(found)
+
+    def unfinished(self) -> list[tuple[int, str | None, bool]]:
+        """Runs that have not ended: number, branch, and whether their process lives (as far as this host can tell)."""
+        found: list[tuple[int, str | None, bool]] = []
+        for number, _, branch, host, pid, pid_began, _ in self._rows("unfinished_runs"):
+            alive = host != socket.gethostname() or (_began(pid) == pid_began != "")
+            found.append((int(number), branch, alive))
+        return found
+
+    # -- what is looked at ---------------------------------------------------------------------------------------------
+
+    def run(self, number: int) -> Run:
+        """One run.
+
+        Raises:
+            NoSuchRun: there is none of that number.
+        """
+        rows = self._rows("run_by_number", number=number)
+        if not rows:
+            raise NoSuchRun(f"there is no {run_name(number)}", try_next="pilotline log", run=number)
+        return _run(rows[0])
+
+    def runs(self, limit: int = 50) -> tuple[Run, ...]:
+        """The last runs, newest first."""
+        return tuple(_run(row) for row in self._rows("list_runs", limit=limit))
+
+    def run_of(self, commit: str) -> Run | None:
+        """The run that published a commit."""
+        rows = self._rows("run_of_commit", commit_id=commit)
+        return _run(rows[0]) if rows else None
+
+    def steps(self, number: int) -> tuple[StepRow, ...]:
+        """What a run did about its steps."""
+        return tuple(
+            StepRow(
+                step=row[0],
+                key=row[1],
+                outcome=row[2],
+                seconds=row[3],
+                cpu=row[4],
+                size=row[5],
+                facts=json.loads(row[6]),
+            )
+            for row in self._rows("steps_of_run", run=number)
+        )
+
+    def events(self, number: int) -> list[tuple[datetime, str, dict[str, Any]]]:
+        """What happened in a run, in order."""
+        rows = self._rows("events_of_run", run=number)
+        return [(datetime.fromisoformat(at), kind, json.loads(facts)) for at, kind, facts in rows]
+
+    def rows_of(
+        self, query: Literal["lineage", "artifacts", "metrics", "verdicts", "tables"], number: int
+    ) -> list[tuple[Any, ...]]:
+        """Rows of a run as they are: see ``sql/queries.sql``."""
+        return self._rows(f"{query}_of_run", run=number)
+
+    def maker_of(self, table: str) -> tuple[int, str, str, str, str, str] | None:
+        """The last run that published a table: number, pipeline, commit, output, snapshot, key."""
+        rows = self._rows("makers_of_table", name=table)
+        return cast("tuple[int, str, str, str, str, str]", rows[0]) if rows else None
+
+    def readers_of(self, table: str) -> tuple[str, ...]:
+        """The pipelines that ever read a table."""
+        return tuple(row[0] for row in self._rows("readers_of_table", name=table))
+
+    # -- changes of state ----------------------------------------------------------------------------------------------
+
+    def start(self, plan: Plan, *, author: str) -> int:
+        """Begin a run: pending."""
+        resumes = int(plan.resumes.partition("-")[2]) if plan.resumes else None
+        recipes = json.dumps(plan.recipes)
+        return self._insert("start_run", plan, author, recipes=recipes, resumes=resumes)
+
+    def unchanged(self, plan: Plan, *, author: str, because: str) -> int:
+        """Note that there was nothing to do."""
+        return self._insert("note_unchanged", plan, author, because=because)
+
+    def opened(self, number: int, branch: str) -> None:
+        """Its branch is open: running."""
+        with self._database.writing() as tx:
+            tx.execute(SQL["open_branch_of_run"], number=number, branch=branch)
+
+    def published(self, tx: Transaction, number: int, *, commit: str, outcome: str) -> bool:
+        """Published, in the transaction of the publish. False where the run was taken to be dead meanwhile."""
+        rows = tx.execute(SQL["publish_run"], number=number, ended=_now(), commit_id=commit, outcome=outcome)
+        return bool(rows)
+
+    def kept_back(self, number: int, because: str) -> None:
+        """Done, and not published because nobody asked for it."""
+        self._end("end_unpublished_run", number, because)
+
+    def failed(self, number: int, because: str) -> None:
+        """Failed, unless it has ended already."""
+        self._end("fail_run", number, because)
+
+    def cancelled(self, number: int, because: str) -> None:
+        """Stopped by somebody, unless it has ended already."""
+        self._end("cancel_run", number, because)
+
+    # -- what happened -------------------------------------------------------------------------------------------------
+
+    def note(self, number: int, events: Iterable[Mapping[str, Any]]) -> None:
+        """Add events; those of steps also as results of steps."""
+        with self._database.writing() as tx:
+            for event in events:
+                facts = {key: value for key, value in event.items() if key not in {"event", "at"}}
+                at = datetime.fromtimestamp(event["at"], UTC).isoformat() if "at" in event else _now()
+                tx.execute(
+                    SQL["add_event"], run=number, at=at, kind=event["event"], facts=json.dumps(facts, default=str)
+                )
+                if event["event"] == "step":
+                    told = {key: event.get(key) for key in ("draws", "reaches", "stays", "results", "base")}
+                    tx.execute(
+                        SQL["note_step"], run=number, step=event["step"], key=event["key"], outcome=event["outcome"],
+                        seconds=event.get("seconds"), cpu=event.get("cpu"), size=event.get("size"),
+                        facts=json.dumps(told, default=str),
+                    )  # fmt: skip
+
+    def judged(self, number: int, verdicts: Iterable[Verdict]) -> None:
+        """Add the verdicts on the run's checks."""
+        with self._database.writing() as tx:
+            for one in verdicts:
+                tx.execute(
+                    SQL["add_verdict"], run=number, table_name=str(one.check.table), name=one.check.name,
+                    severity=one.check.severity, outcome=one.outcome, offending=one.offending, because=one.because,
+                    seconds=one.seconds,
+                )  # fmt: skip
+
+    def add(
+        self, tx: Transaction, what: Literal["artifact", "metric", "lineage"], number: int, **values: object
+    ) -> None:
+        """Add a row about what a run read or made."""
+        tx.execute(SQL[f"add_{what}"], run=number, **values)
+
+    # -- small things --------------------------------------------------------------------------------------------------
+
+    def _rows(self, query: str, /, **values: object) -> list[tuple[Any, ...]]:
+        with self._database.reading() as tx:
+            return tx.execute(SQL[query], **values)
+
+    def _past(self, query: str, /, **values: object) -> PastRun | None:
+        rows = self._rows(query, **values)
+        return _past_run(rows[0]) if rows else None
+
+    def _insert(self, name: str, plan: Plan, author: str, **values: object) -> int:
+        with self._database.writing() as tx:
+            rows = tx.execute(
+                SQL[name], pipeline=plan.pipeline.name, module=str(plan.pipeline.module), onto=plan.onto,
+                base=plan.base.id, outcome=plan.outcome, parameters=json.dumps(plan.parameters),
+                environment=plan.environment, author=author, began=_now(), host=socket.gethostname(), pid=os.getpid(),
+                pid_began=_began(os.getpid()), **values,
+            )  # fmt: skip
+            return int(rows[0][0])
+
+    def _end(self, name: str, number: int, because: str) -> None:
+        with self._database.writing() as tx:
+            tx.execute(SQL[name], number=number, ended=_now(), because=because[:2000])
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat()
+
+
+def _began(pid: int) -> str:
+    """When a process began, in whatever words the system has for it; empty where there is no such process."""
+    if sys.platform.startswith("linux"):
+        try:
+            # The second field is the program's name in brackets, which may hold blanks.
+            return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[19]
+        except OSError:
+            return ""
+    try:
+        done = subprocess.run(["ps", "-o", "lstart=", "-p", str(pid)], capture_output=True, text=True, check=False)
+    except OSError:
+        return "unknown"
+    return done.stdout.strip()
+
+
+def _past_run(row: tuple[Any, ...]) -> PastRun:
+    return PastRun(
+        number=row[0],
+        outcome=row[1],
+        commit=row[2],
+        ended=datetime.fromisoformat(row[3]),
+        parameters=json.loads(row[4]),
+    )
+
+
+def _run(row: tuple[Any, ...]) -> Run:
+    return Run(
+        number=row[0],
+        pipeline=row[1],
+        module=row[2],
+        state=row[3],
+        onto=row[4],
+        branch=row[5],
+        base=row[6],
+        outcome=row[7],
+        parameters=json.loads(row[8]),
+        environment=row[9],
+        author=row[10],
+        began=datetime.fromisoformat(row[11]),
+        ended=datetime.fromisoformat(row[12]) if row[12] else None,
+        resumes=row[13],
+        commit=row[14],
+        because=row[15],
+    )

@@ -1,0 +1,108 @@
+"""What a running pipeline reads from the lake: it asks over a socket of this machine, the tool scans and hands a file over.
+
+Every read is of the run's base commit, whatever is published meanwhile. The run's process never opens the lake itself.
+"""
+
+from __future__ import annotations
+
+import json
+import socket
+import tempfile
+import threading
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pilotline.domain.errors import PilotlineError
+from pilotline.domain.tables import TableName
+from pilotline.run.planning import WHOLE
+
+if TYPE_CHECKING:
+    from types import TracebackType
+    from typing import Self
+
+    from pilotline.domain.tables import Commit
+    from pilotline.lake.catalog import CatalogReader
+
+__all__ = ["ReadServer"]
+
+
+@dataclass(slots=True)
+class ReadServer:
+    """Answers ``pilotline.read`` of one run, in a thread.
+
+    Args:
+        lake: where to read.
+        at: the commit that is read.
+        folder: where the files that are handed over are put.
+    """
+
+    lake: CatalogReader
+    at: Commit
+    folder: Path
+    #: Table -> snapshot of what was read.
+    read: dict[str, str] = field(default_factory=dict[str, str])
+    _socket: socket.socket | None = None
+    _place: Any = None
+    _count: int = 0
+
+    def __enter__(self) -> Self:
+        # A path for a socket may have about 100 letters, so it does not lie in the project.
+        self._place = tempfile.TemporaryDirectory(prefix="pilotline-")
+        self._socket = socket.socket(socket.AF_UNIX)
+        self._socket.bind(self.address)
+        self._socket.listen()
+        threading.Thread(target=self._serve, args=(self._socket,), daemon=True, name="pilotline-read").start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
+    ) -> None:
+        if self._socket is not None:
+            self._socket.close()
+        self._place.cleanup()
+
+    @property
+    def address(self) -> str:
+        """The socket's path: the value of ``PILOTLINE_READ``."""
+        return str(Path(self._place.name) / "read")
+
+    def _serve(self, listening: socket.socket) -> None:
+        while True:
+            try:
+                connection, _ = listening.accept()
+            except OSError:
+                return
+            with connection, suppress(OSError):
+                stream = connection.makefile("rw", encoding="utf-8")
+                line = stream.readline()
+                if line:
+                    stream.write(json.dumps(self._answer(line)) + "\n")
+                    stream.flush()
+
+    def _answer(self, line: str) -> dict[str, Any]:
+        try:
+            asked = json.loads(line)
+            return self._scan(asked)
+        except PilotlineError as error:
+            return {"error": error.as_json()}
+        except Exception as error:
+            return {"error": {"code": "PL330", "message": f"{type(error).__name__}: {error}", "try_next": ""}}
+
+    def _scan(self, asked: dict[str, Any]) -> dict[str, Any]:
+        import pyarrow as pa
+
+        name = TableName.parse(str(asked["table"]))
+        at = self.lake.resolve(asked["at"]) if asked.get("at") else self.at
+        info = self.lake.table(name, at)
+        reader = self.lake.scan(name, WHOLE, at, columns=asked.get("columns"))
+        self._count += 1
+        self.folder.mkdir(parents=True, exist_ok=True)
+        path = self.folder / f"read-{self._count}.arrow"
+        with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, reader.schema) as writer:
+            for batch in reader:
+                writer.write_batch(batch)
+        self.read[str(name)] = info.snapshot
+        notes = self.lake.frame_notes(name, at)
+        return {"path": str(path), "notes": dict(notes) if notes else None, "commit": at.id}

@@ -1,0 +1,147 @@
+-- start_run --
+-- pending: its branch is not open yet.
+INSERT INTO run (pipeline, module, state, onto, base, outcome, parameters, recipes, environment, author, began, host, pid, pid_began, resumes)
+VALUES (:pipeline, :module, 'pending', :onto, :base, :outcome, :parameters, :recipes, :environment, :author, :began, :host, :pid, :pid_began, :resumes)
+RETURNING number;
+
+-- note_unchanged --
+INSERT INTO run (pipeline, module, state, onto, base, outcome, parameters, recipes, environment, author, began, ended, host, pid, pid_began, because)
+VALUES (:pipeline, :module, 'unchanged', :onto, :base, :outcome, :parameters, '{}', :environment, :author, :began, :began, :host, :pid, :pid_began, :because)
+RETURNING number;
+
+-- open_branch_of_run --
+UPDATE run SET state = 'running', branch = :branch WHERE number = :number AND state = 'pending' RETURNING number;
+
+-- publish_run --
+-- In the transaction that publishes its tables. No row comes back where somebody took the run to be dead meanwhile.
+UPDATE run SET state = 'published', ended = :ended, commit_id = :commit_id, outcome = :outcome
+WHERE number = :number AND state = 'running'
+RETURNING number;
+
+-- end_unpublished_run --
+-- It did all that was asked, and was asked not to publish.
+UPDATE run SET state = 'unchanged', ended = :ended, because = :because WHERE number = :number AND state = 'running' RETURNING number;
+
+-- fail_run --
+UPDATE run SET state = 'failed', ended = :ended, because = :because
+WHERE number = :number AND state IN ('pending', 'running')
+RETURNING number;
+
+-- cancel_run --
+UPDATE run SET state = 'cancelled', ended = :ended, because = :because
+WHERE number = :number AND state IN ('pending', 'running')
+RETURNING number;
+
+-- unfinished_runs --
+SELECT number, pipeline, branch, host, pid, pid_began, outcome FROM run WHERE state IN ('pending', 'running') ORDER BY number;
+
+-- last_published --
+SELECT number, outcome, commit_id, ended, parameters FROM run
+WHERE pipeline = :pipeline AND onto = :onto AND state = 'published'
+ORDER BY number DESC
+LIMIT 1;
+
+-- published_with_outcome --
+SELECT number, outcome, commit_id, ended, parameters FROM run
+WHERE pipeline = :pipeline AND onto = :onto AND state = 'published' AND outcome = :outcome
+ORDER BY number DESC
+LIMIT 1;
+
+-- published_after --
+SELECT number, outcome, commit_id, ended, parameters FROM run
+WHERE pipeline = :pipeline AND onto = :onto AND state = 'published' AND number > :number
+ORDER BY number;
+
+-- last_recipes --
+SELECT recipes FROM run
+WHERE pipeline = :pipeline AND recipes <> '{}' AND state <> 'pending'
+ORDER BY number DESC
+LIMIT 1;
+
+-- interrupted --
+-- The last run of a pipeline, where it was stopped or its process is gone.
+SELECT number, resumes FROM run
+WHERE number = (
+    SELECT max(number) FROM run WHERE pipeline = :pipeline AND onto = :onto AND state NOT IN ('unchanged', 'pending')
+) AND (state IN ('cancelled', 'running') OR (state = 'failed' AND because = :gone));
+
+-- resumed_by --
+SELECT resumes FROM run WHERE number = :number;
+
+-- run_by_number --
+SELECT number, pipeline, module, state, onto, branch, base, outcome, parameters, environment, author, began, ended, resumes, commit_id, because
+FROM run WHERE number = :number;
+
+-- list_runs --
+SELECT number, pipeline, module, state, onto, branch, base, outcome, parameters, environment, author, began, ended, resumes, commit_id, because
+FROM run ORDER BY number DESC LIMIT :limit;
+
+-- run_of_commit --
+SELECT number, pipeline, module, state, onto, branch, base, outcome, parameters, environment, author, began, ended, resumes, commit_id, because
+FROM run WHERE commit_id = :commit_id;
+
+-- add_event --
+INSERT INTO run_event (run, seq, at, kind, facts)
+VALUES (:run, (SELECT coalesce(max(seq), 0) + 1 FROM run_event WHERE run = :run), :at, :kind, :facts);
+
+-- events_of_run --
+SELECT at, kind, facts FROM run_event WHERE run = :run ORDER BY seq;
+
+-- note_step --
+INSERT OR REPLACE INTO step_result (run, step, key, outcome, seconds, cpu, size, facts)
+VALUES (:run, :step, :key, :outcome, :seconds, :cpu, :size, :facts);
+
+-- steps_of_run --
+SELECT step, key, outcome, seconds, cpu, size, facts FROM step_result WHERE run = :run;
+
+-- last_facts --
+-- What each step was seen to do when it was computed last.
+SELECT s.step, s.facts, max(s.run) FROM step_result AS s JOIN run AS r ON r.number = s.run
+WHERE r.pipeline = :pipeline AND s.outcome = 'computed'
+GROUP BY s.step;
+
+-- add_artifact --
+INSERT INTO artifact (run, name, kind, type, file, sha256, size, because)
+VALUES (:run, :name, :kind, :type, :file, :sha256, :size, :because);
+
+-- add_metric --
+INSERT INTO metric (run, name, value, text) VALUES (:run, :name, :value, :text);
+
+-- add_lineage --
+INSERT OR REPLACE INTO lineage (run, direction, kind, name, state, role, key, row_count)
+VALUES (:run, :direction, :kind, :name, :state, :role, :key, :row_count);
+
+-- tables_of_run --
+SELECT name, state, role, row_count FROM lineage WHERE run = :run AND direction = 'out' AND kind = 'table' ORDER BY name;
+
+-- lineage_of_run --
+SELECT direction, kind, name, state, role, row_count FROM lineage WHERE run = :run ORDER BY direction, kind, name;
+
+-- artifacts_of_run --
+SELECT name, kind, type, file, sha256, size, because FROM artifact WHERE run = :run ORDER BY name;
+
+-- metrics_of_run --
+SELECT name, value, text FROM metric WHERE run = :run ORDER BY name;
+
+-- history_of_metric --
+SELECT r.number, r.ended, m.value, m.text FROM metric AS m JOIN run AS r ON r.number = m.run
+WHERE r.pipeline = :pipeline AND m.name = :name AND r.state = 'published'
+ORDER BY r.number;
+
+-- add_verdict --
+INSERT INTO verdict (run, seq, table_name, name, severity, outcome, offending, because, seconds)
+VALUES (:run, (SELECT coalesce(max(seq), 0) + 1 FROM verdict WHERE run = :run), :table_name, :name, :severity, :outcome, :offending, :because, :seconds);
+
+-- verdicts_of_run --
+SELECT table_name, name, severity, outcome, offending, because, seconds FROM verdict WHERE run = :run ORDER BY seq;
+
+-- makers_of_table --
+SELECT r.number, r.pipeline, r.commit_id, l.role, l.state, l.key FROM lineage AS l JOIN run AS r ON r.number = l.run
+WHERE l.kind = 'table' AND l.direction = 'out' AND l.name = :name AND r.state = 'published'
+ORDER BY r.number DESC
+LIMIT 1;
+
+-- readers_of_table --
+SELECT DISTINCT r.pipeline FROM lineage AS l JOIN run AS r ON r.number = l.run
+WHERE l.kind = 'table' AND l.direction = 'in' AND l.name = :name
+ORDER BY r.pipeline;
