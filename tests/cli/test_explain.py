@@ -28,7 +28,7 @@ def test_a_page_has_a_title_and_three_sections():
     }
 
 
-@pytest.mark.parametrize("asked", ["PL002", "pl002", "002"])
+@pytest.mark.parametrize("asked", ["PL002", "pl002", "002", "2"])
 def test_a_code_is_explained_by_its_page(pilotline, asked):
     said = pilotline("explain", asked)
     page = pages()["PL002"].read_text(encoding="utf-8")

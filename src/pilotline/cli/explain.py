@@ -44,7 +44,8 @@ def run(args: Namespace, out: Out) -> int:
         out.table(["code", "what"], [list(one.values()) for one in codes])
         out.document({"codes": codes})
         return 0
-    code = re.sub(r"^(?:PL)?(\d+)$", r"PL\1", args.code.strip().upper())
+    number = re.fullmatch(r"(?:PL)?(\d+)", args.code.strip().upper())
+    code = f"PL{number[1]:0>3}" if number else args.code
     if code not in known:
         raise UnknownCode(args.code, list(known))
     text = known[code].read_text(encoding="utf-8").strip()
