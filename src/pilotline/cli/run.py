@@ -10,9 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
+    from collections.abc import Mapping, Sequence
 
+    from pilotline.cli.progress import Progress
     from pilotline.cli.terminal import Out
-    from pilotline.run.carrying import Outcome
+    from pilotline.domain.plans import Plan
+    from pilotline.run.carrying import Made, Outcome
 
 NAME = "run"
 HELP = "run a pipeline on a branch of its own, check it, publish it"
@@ -46,8 +49,153 @@ def run(args: Namespace, out: Out) -> int:
         branch=args.branch,
     )
     made = plan(opened.reading, opened.lake, asked, opened.around)
+    if made.nothing:
+        from pilotline.run.nothing import note_nothing
+
+        told = note_nothing(made, opened.around)
+        out.say(f"nothing to do: {told.because} on {made.nothing.at.astimezone():%Y-%m-%d %H:%M}, and it stands")
+        out.document({"run": told.run, "state": "unchanged", "pipeline": made.pipeline.name, "because": told.because})
+        return 0
     from pilotline.run.carrying import carry_out
 
-    outcome = carry_out(made, opened.lake, opened.around, lambda event: None, fresh=args.fresh)
-    out.say(str(outcome))
+    with out.progress(f"run {made.pipeline.name}") as progress:
+        teller = _Teller(made, out, progress)
+        outcome = carry_out(made, opened.lake, opened.around, teller.hear, fresh=args.fresh)
+    _print(made, outcome, out)
+    out.document(_as_json(made, outcome, opened.around.project.runs))
     return 0
+
+
+class _Teller:
+    """Says on a terminal what happens, a line a step; in a pipe nothing."""
+
+    def __init__(self, plan: Plan, out: Out, progress: Progress) -> None:
+        self._out = out if out.width is not None else None
+        self._progress = progress
+        self._wide = max((len(step.name) for step in plan.pipeline.steps), default=0)
+        self._total = len(plan.pipeline.steps)
+        self._done = 0
+
+    def hear(self, event: Mapping[str, Any]) -> None:
+        match event["event"]:
+            case "importing":
+                self._progress.step("importing")
+            case "started":
+                self._progress.step(str(event["step"]))
+            case "step":
+                self._done += 1
+                self._progress.reach(self._done, self._total)
+                self._step(event)
+            case "table":
+                self._progress.step(f"writing {event['table']}")
+            case "check":
+                self._progress.step(f"checking {event['table']}")
+            case _:
+                pass
+
+    def _step(self, event: Mapping[str, Any]) -> None:
+        if self._out is None:
+            return
+        took = f"{event['seconds']:.1f} s" if event["outcome"] == "computed" else str(event["outcome"])
+        results = ", ".join(_result(each) for each in event.get("results") or ())
+        self._out.say(f"  {event['step']:<{self._wide}}  {took:>8}  {results}".rstrip())
+
+
+def _result(each: Mapping[str, Any]) -> str:
+    from pilotline.cli.lakes import amount
+
+    shape = each.get("shape")
+    if shape:
+        return f"{each['name']} {' x '.join(amount(one) for one in shape)}"
+    return f"{each['name']} = {each['value']:.6g}" if isinstance(each.get("value"), float) else str(each["name"])
+
+
+def _print(plan: Plan, outcome: Outcome, out: Out) -> None:
+    counts = {word: list(outcome.steps.values()).count(word) for word in ("computed", "reused")}
+    if outcome.state == "published":
+        head = out.styled("published", "green") + f" onto {plan.onto} by {outcome.run}"
+        head += f", commit {outcome.commit[:8]}" if outcome.commit else ""
+    else:
+        head = f"not published, as asked; it is on branch {outcome.branch}"
+    out.say(f"{head} ({counts['computed']} computed, {counts['reused']} reused, {outcome.seconds:.1f} s)")
+    rows = [_line(one) for one in outcome.made]
+    wide = max((len(row[0]) for row in rows), default=0)
+    for name, what, notes in rows:
+        out.say(f"  {name:<{wide}}  {what}")
+        for note in notes:
+            out.say(out.styled(f"  {'':<{wide}}    {note}", "dim"))
+    _print_checks(outcome, out)
+    tables = [one.where for one in outcome.made if one.kind == "table"]
+    if outcome.state != "published":
+        out.say(f"  next: pilotline diff {outcome.branch}")
+    elif tables:
+        out.say(f"  next: pilotline show {tables[0]}")
+
+
+def _line(one: Made) -> tuple[str, str, Sequence[str]]:
+    from pilotline.cli.lakes import plural, size
+
+    match one.kind:
+        case "table":
+            return one.where, f"table, {plural(one.rows or 0, 'row')}", one.notes[:3]
+        case "metric":
+            text = f"{one.value:.6g}" if one.value is not None and not one.value.is_integer() else one.where
+            return one.output, text, ()
+        case "file":
+            return one.output, f"file {one.type}, {size(one.size)}", one.notes
+        case "object":
+            return one.output, f"{one.type}, {size(one.size)}", one.notes
+
+
+def _print_checks(outcome: Outcome, out: Out) -> None:
+    from pilotline.cli.lakes import plural
+
+    if not outcome.verdicts:
+        return
+    warned = [one for one in outcome.verdicts if one.outcome != "passed"]
+    passed = len(outcome.verdicts) - len(warned)
+    out.say(f"  {plural(passed, 'check')} passed" + (f", {plural(len(warned), 'warning')}:" if warned else ""))
+    for one in warned:
+        out.say(out.styled(f"    {one.check.table}: {one.check.name}: {one.because}", "yellow"))
+
+
+def _as_json(plan: Plan, outcome: Outcome, runs: Path) -> dict[str, Any]:
+    return {
+        "run": outcome.run,
+        "state": outcome.state,
+        "pipeline": plan.pipeline.name,
+        "onto": plan.onto,
+        "branch": outcome.branch,
+        "commit": outcome.commit,
+        "steps": [{"step": step, "outcome": what} for step, what in outcome.steps.items()],
+        "tables": [
+            {
+                "output": one.output,
+                "table": one.where,
+                "rows": one.rows,
+                "snapshot": one.snapshot,
+                "notes": list(one.notes),
+            }
+            for one in outcome.made
+            if one.kind == "table"
+        ],
+        "metrics": {one.output: one.value for one in outcome.made if one.kind == "metric"},
+        "artifacts": [
+            {"output": one.output, "type": one.type, "sha256": one.where, "bytes": one.size, "notes": list(one.notes)}
+            for one in outcome.made
+            if one.kind in {"file", "object"}
+        ],
+        "checks": [
+            {
+                "table": str(one.check.table),
+                "name": one.check.name,
+                "severity": one.check.severity,
+                "outcome": one.outcome,
+                "offending": one.offending,
+                "because": one.because,
+            }
+            for one in outcome.verdicts
+        ],
+        "seconds": round(outcome.seconds, 3),
+        "report": str(runs / outcome.run / "report.html"),
+    }

@@ -6,7 +6,6 @@ transaction of the publish. What steps computed is kept by content key, so the n
 
 from __future__ import annotations
 
-import getpass
 import hashlib
 import shutil
 import signal
@@ -19,19 +18,18 @@ from typing import TYPE_CHECKING, Any, Final, Literal, assert_never
 
 from pilotline.domain.errors import PilotlineError
 from pilotline.domain.pipelines import Constant, FromParameter, FromResult
-from pilotline.domain.plans import FileInput, Held, TableInput, Unchanged
+from pilotline.domain.plans import FileInput, TableInput
 from pilotline.domain.tables import Replace, TableName, describe_mode
 from pilotline.guest.keys import digest
 from pilotline.lake.errors import NeedsRebase
 from pilotline.run.checking import judge
 from pilotline.run.errors import (
     CannotKeep,
-    ChangedArguments,
     CheckFailed,
-    OutcomeHeld,
     RunCancelled,
-    StepFailed,
 )
+from pilotline.run.failures import failure, verdict_text
+from pilotline.run.nothing import note_nothing, somebody
 from pilotline.run.planning import outcome_of
 from pilotline.run.process import run_steps
 from pilotline.run.records import GONE, run_name
@@ -109,28 +107,11 @@ def carry_out(
         OutcomeHeld: this outcome was undone and waits to be released.
         RunCancelled: the user stopped it.
     """
-    author = plan.pipeline.contract.owner or _somebody()
-    match plan.nothing:
-        case Held() as held:
-            raise OutcomeHeld(
-                f"nothing to do: what this run would publish was published by {held.run} and undone by"
-                f" {held.undone_by} on {held.at:%Y-%m-%d %H:%M}; it is held",
-                try_next=f"pilotline run {plan.pipeline.name} --fresh",
-                run=held.run,
-            )
-        case Unchanged() as same:
-            number = around.records.unchanged(plan, author=author, because=f"{same.run} published the same")
-            return Outcome(
-                run=run_name(number),
-                state="unchanged",
-                branch=None,
-                commit=None,
-                because=f"{same.run} published the same",
-            )
-        case None:
-            return _Carrier(plan, lake, around, emit, author, fresh=fresh).carry_out()
-        case _:
-            assert_never(plan.nothing)
+    if plan.nothing:
+        told = note_nothing(plan, around)
+        return Outcome(run=told.run, state="unchanged", branch=None, commit=None, because=told.because)
+    author = plan.pipeline.contract.owner or somebody()
+    return _Carrier(plan, lake, around, emit, author, fresh=fresh).carry_out()
 
 
 def take_over(lake: Catalog, around: Around) -> None:
@@ -261,7 +242,7 @@ class _Carrier:
             )  # fmt: skip
             self.read = dict(server.read)
         if answer["error"]:
-            raise self._error(answer["error"])
+            raise failure(answer["error"], self.plan)
         return answer["outputs"]
 
     def _request(self, work: Path) -> dict[str, Any]:
@@ -312,24 +293,6 @@ class _Carrier:
         if parameter.kind == "file" and isinstance(value, list):
             return {"paths": value, "tuple": parameter.annotation.lower().startswith("tuple")}
         return {"value": value, "tuple": isinstance(value, tuple)}
-
-    def _error(self, facts: Mapping[str, Any]) -> PilotlineError:
-        step = facts.get("step")
-        if facts.get("code") == "PL311":
-            names = " and ".join(facts["names"])
-            return ChangedArguments(
-                f"{facts['message']}; a step gives back what it makes and leaves its arguments as they were",
-                try_next=f"begin {step} with {facts['names'][0]} = {facts['names'][0]}.copy()",
-                step=step, arguments=names, line=facts["line"],
-            )  # fmt: skip
-        where = f"step {step}" if step else f"{self.pipeline.module.name} could not be imported: it"
-        lines = [f"{where} raised {facts['type']}: {facts['message']}", *_traceback(facts["frames"])]
-        hint = "pilotline run takes up where it stopped, once this is put right"
-        if facts["type"] == "ModuleNotFoundError":
-            hint = f"install {facts.get('missing')} for {self.plan.python}, or name another interpreter with --python"
-        return StepFailed(
-            "\n".join(lines), frames=facts["frames"], try_next=hint, step=step, type=facts["type"], line=facts["line"]
-        )
 
     # -- outputs -------------------------------------------------------------------------------------------------------
 
@@ -412,7 +375,7 @@ class _Carrier:
         stopping = [one for one in verdicts if one.stops]
         if stopping:
             raise CheckFailed(
-                "\n".join(["nothing was published:", *(_verdict_text(one) for one in stopping)]),
+                "\n".join(["nothing was published:", *(verdict_text(one) for one in stopping)]),
                 try_next=f'pilotline sql --branch {self.branch} "select * from {stopping[0].check.table}"',
                 checks=[one.check.name for one in stopping],
                 tables=sorted({str(one.check.table) for one in stopping}),
@@ -494,34 +457,6 @@ def _source(argument: Argument) -> list[Any]:
     assert_never(argument)
 
 
-def _traceback(frames: Sequence[Mapping[str, Any]]) -> list[str]:
-    lines: list[str] = []
-    for frame in frames:
-        if "folded" in frame:
-            count = frame["count"]
-            lines.append(f"  ({count} frame{'s' if count > 1 else ''} in {frame['folded']})")
-            continue
-        inside = f", in {frame['name']}" if frame["name"] not in {"", "<module>"} else ""
-        lines.append(f"  {frame['file']}, line {frame['line']}{inside}")
-        if frame["text"]:
-            lines.append(f"    {frame['text']}")
-    return lines
-
-
-def _verdict_text(verdict: Verdict) -> str:
-    said = "could not be judged" if verdict.outcome == "not judged" else "failed"
-    lines = [f"  {verdict.check.table}: {verdict.check.name} {said}: {verdict.because}"]
-    if verdict.rows:
-        widths = [max(len(text) for text in column) for column in zip(verdict.columns, *verdict.rows, strict=True)]
-        for row in (verdict.columns, *verdict.rows):
-            lines.append(
-                "      " + "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip()
-            )
-        if verdict.offending > len(verdict.rows):
-            lines.append(f"      ... {verdict.offending - len(verdict.rows):,} more".replace(",", " "))
-    return "\n".join(lines)
-
-
 @contextmanager
 def _sigterm_as_interrupt() -> Generator[None]:
     """Be stopped by SIGTERM as by Ctrl-C, where signals can be handled."""
@@ -537,10 +472,3 @@ def _sigterm_as_interrupt() -> Generator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
-
-
-def _somebody() -> str:
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError):
-        return "somebody"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pilotline.lake.lake import Lake
 from pilotline.run.digests import Digests
@@ -12,6 +12,9 @@ from pilotline.run.planning import Around
 from pilotline.run.projects import find_module, project_of
 from pilotline.run.reading import Reading, read_pipeline
 from pilotline.run.records import Records
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 __all__ = ["Opened", "open_lake_here", "open_pipeline"]
 

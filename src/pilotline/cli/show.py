@@ -1,0 +1,137 @@
+"""Show a table: its first rows, its columns, and where it came from.
+
+With --arrow FILE the whole table is written as an Arrow file instead, which any library reads.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from argparse import ArgumentParser, Namespace
+
+    from pilotline.cli.terminal import Out
+    from pilotline.domain.tables import Commit, TableInfo
+    from pilotline.lake.lake import Lake
+    from pilotline.run.records import Records
+
+NAME = "show"
+HELP = "show a table: its columns, first rows, where it came from"
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """The table, its state, how much of it."""
+    parser.add_argument("table", metavar="TABLE", help="namespace.table, or table alone where one namespace has it")
+    parser.add_argument("--rows", type=int, default=10, metavar="N", help="so many rows (10)")
+    parser.add_argument("--branch", metavar="NAME", help="of this branch (main)")
+    parser.add_argument("--at", metavar="COMMIT", help="at a commit, a tag or a time, such as main~2 or 2026-11-24")
+    parser.add_argument("--arrow", type=Path, metavar="FILE", help="write the whole table to an Arrow file")
+
+
+def run(args: Namespace, out: Out) -> int:
+    """Look the table up, and print it."""
+    from pilotline.cli.lakes import find_table, open_here, ref_of
+
+    lake, records = open_here()
+    commit = lake.resolve(ref_of(args.branch, args.at))
+    info = find_table(lake, args.table, commit)
+    if args.arrow:
+        return _write_arrow(lake, commit, info, args.arrow, out)
+    rows, columns = _first_rows(lake, commit, info, max(args.rows, 0))
+    _print(info, commit, rows, columns, _origin(records, info), out)
+    from pilotline.cli.lakes import rows_as_json
+
+    out.document(
+        {
+            "table": str(info.table),
+            "branch": commit.branch,
+            "at": commit.id,
+            "rows": info.rows,
+            "snapshot": info.snapshot,
+            "columns": [{"name": each.name, "type": each.type, "nullable": each.nullable} for each in info.columns],
+            "changed": {"commit": info.commit, "author": info.author, "at": info.at},
+            "made_by": _origin(records, info),
+            "first": rows_as_json(rows),
+        }
+    )
+    return 0
+
+
+def _first_rows(lake: Lake, commit: Commit, info: TableInfo, count: int) -> tuple[list[dict[str, Any]], list[str]]:
+    from pilotline.cli.lakes import WHOLE
+
+    reader = lake.scan(info.table, WHOLE, commit)
+    rows: list[dict[str, Any]] = []
+    for batch in reader:
+        rows += batch.slice(0, count - len(rows)).to_pylist()
+        if len(rows) >= count:
+            break
+    return rows, list(reader.schema.names)
+
+
+def _origin(records: Records, info: TableInfo) -> dict[str, Any] | None:
+    """The run that made the table what it is, and what that run read."""
+    made = records.run_of(info.commit)
+    if made is None:
+        return None
+    read = [
+        {"kind": kind, "name": name, "state": state}
+        for direction, kind, name, state, _, _ in records.rows_of("lineage", made.number)
+        if direction == "in"
+    ]
+    return {"run": made.name, "pipeline": made.pipeline, "parameters": dict(made.parameters), "read": read}
+
+
+def _print(
+    info: TableInfo,
+    commit: Commit,
+    rows: list[dict[str, Any]],
+    columns: list[str],
+    origin: dict[str, Any] | None,
+    out: Out,
+) -> None:
+    from pilotline.cli.lakes import age, plural, shown
+
+    counts = f"{plural(info.rows, 'row')}, {plural(len(info.columns), 'column')}"
+    out.say(f"{out.styled(str(info.table), 'bold')}  {counts}, on {commit.branch} at {commit.id[:8]}")
+    by = f"{origin['run']} of {origin['pipeline']}" if origin else info.author or "nobody"
+    out.say(f"changed {age(info.at)} by {by} in commit {info.commit[:8]}")
+    if origin and origin["read"]:
+        out.say("made from " + ", ".join(each["name"] for each in origin["read"]))
+    out.say()
+    types = {each.name: each.type for each in info.columns}
+    if rows:
+        out.table(columns, [[shown(row[name]) for name in columns] for row in rows])
+        left = info.rows - len(rows)
+        if left > 0:
+            out.say(out.styled(f"... {plural(left, 'more row')}", "dim"))
+        out.say()
+    wide = max((len(name) for name in columns), default=0)
+    for name in columns:
+        out.say(f"  {name:<{wide}}  {out.styled(types.get(name, ''), 'cyan')}")
+
+
+def _write_arrow(lake: Lake, commit: Commit, info: TableInfo, path: Path, out: Out) -> int:
+    """The table as an Arrow file; what it was as a frame stands in the schema's metadata."""
+    import json
+
+    import pyarrow as pa
+
+    from pilotline.cli.lakes import WHOLE, plural
+
+    reader = lake.scan(info.table, WHOLE, commit)
+    notes = lake.frame_notes(info.table, commit)
+    schema = reader.schema
+    if notes is not None:
+        schema = schema.with_metadata({**(schema.metadata or {}), b"pilotline": json.dumps(dict(notes)).encode()})
+    half = path.with_name(f".{path.name}.half")
+    count = 0
+    with pa.OSFile(str(half), "wb") as sink, pa.ipc.new_file(sink, schema) as writer:
+        for batch in reader:
+            writer.write_batch(batch.replace_schema_metadata(schema.metadata))
+            count += batch.num_rows
+    half.replace(path)
+    out.say(f"{info.table} written to {path}: {plural(count, 'row')}")
+    out.document({"table": str(info.table), "at": commit.id, "rows": count, "file": str(path)})
+    return 0

@@ -1,0 +1,65 @@
+"""What went wrong, in words: the user's own lines first, those of libraries folded; the rows that failed a check."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from pilotline.run.errors import ChangedArguments, StepFailed
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from pilotline.domain.checks import Verdict
+    from pilotline.domain.errors import PilotlineError
+    from pilotline.domain.plans import Plan
+
+__all__ = ["failure", "verdict_text"]
+
+
+def failure(facts: Mapping[str, Any], plan: Plan) -> PilotlineError:
+    """What stopped the run's process, as the error that the user gets."""
+    step = facts.get("step")
+    if facts.get("code") == "PL311":
+        names = " and ".join(facts["names"])
+        return ChangedArguments(
+            f"{facts['message']}; a step gives back what it makes and leaves its arguments as they were",
+            try_next=f"begin {step} with {facts['names'][0]} = {facts['names'][0]}.copy()",
+            step=step, arguments=names, line=facts["line"],
+        )  # fmt: skip
+    where = f"step {step}" if step else f"{plan.pipeline.module.name} could not be imported: it"
+    lines = [f"{where} raised {facts['type']}: {facts['message']}", *_traceback(facts["frames"])]
+    hint = "pilotline run takes up where it stopped, once this is put right"
+    if facts["type"] == "ModuleNotFoundError":
+        hint = f"install {facts.get('missing')} for {plan.python}, or name another interpreter with --python"
+    return StepFailed(
+        "\n".join(lines), frames=facts["frames"], try_next=hint, step=step, type=facts["type"], line=facts["line"]
+    )
+
+
+def _traceback(frames: Sequence[Mapping[str, Any]]) -> list[str]:
+    lines: list[str] = []
+    for frame in frames:
+        if "folded" in frame:
+            count = frame["count"]
+            lines.append(f"  ({count} frame{'s' if count > 1 else ''} in {frame['folded']})")
+            continue
+        inside = f", in {frame['name']}" if frame["name"] not in {"", "<module>"} else ""
+        lines.append(f"  {frame['file']}, line {frame['line']}{inside}")
+        if frame["text"]:
+            lines.append(f"    {frame['text']}")
+    return lines
+
+
+def verdict_text(verdict: Verdict) -> str:
+    """A failed verdict, with the first rows that offend."""
+    said = "could not be judged" if verdict.outcome == "not judged" else "failed"
+    lines = [f"  {verdict.check.table}: {verdict.check.name} {said}: {verdict.because}"]
+    if verdict.rows:
+        widths = [max(len(text) for text in column) for column in zip(verdict.columns, *verdict.rows, strict=True)]
+        lines += [
+            "      " + "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip()
+            for row in (verdict.columns, *verdict.rows)
+        ]
+        if verdict.offending > len(verdict.rows):
+            lines.append(f"      ... {verdict.offending - len(verdict.rows):,} more".replace(",", " "))
+    return "\n".join(lines)
