@@ -218,7 +218,7 @@ def _frame(walk, value, cls, mode):
 def _block(walk, block, columns, pieces, mode):
     """The content of a block, column by column, so that the same columns in other blocks are the same frame."""
     values = block.values
-    places = block.mgr_locs.as_array.tolist()
+    places = block.mgr_locs.as_array.tolist() if getattr(block, "ndim", 2) > 1 else [0]
     numpy = sys.modules["numpy"]
     if type(values) is not numpy.ndarray:
         columns[places[0]] = ("extension", len(pieces))
@@ -228,7 +228,9 @@ def _block(walk, block, columns, pieces, mode):
     if not mode & TEMPORARY:
         (walk.made.weak if mode & WEAK else walk.made.parts).add(id(owner_of(values)))
     if values.ndim == 1:
+        # The one block of a Series: its places are those of the rows.
         values = values.reshape(1, -1)
+        places = places[:1] or [0]
     kind = values.dtype.str
     if values.dtype.hasobject:
         for row, place in enumerate(places):

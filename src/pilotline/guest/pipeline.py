@@ -2,20 +2,30 @@
 
 Isolated, every step runs in a child forked from a process that has imported the module and nothing else; its arguments
 are read back from the bytes that earlier steps were stored as. So no step can live on an object that it was not given.
-The states of the global random generators go from step to step, in order.
+The states of the global random generators go from step to step, in order; the working folder is shared. Where
+processes can't be forked, steps run one after another in this one, their arguments read back from bytes all the same.
 """
 
+import copy
 import importlib.util
+import inspect
+import json
 import os
+import pathlib
 import pickle
+import signal
 import sys
 import time
 import traceback
 
-from . import PROTOCOL, describe, outputs, portable, randomness, surroundings, watch_random
+from . import PROTOCOL, describe, generators, outputs, portable, surroundings, travel, watch_random
 from .fence import Fence, Stopped
 from .flow import FlowError, read_flow
 from .places import Places
+
+_ATOMS = (type(None), bool, int, float, complex, str, bytes)
+#: Apple's libraries do not bear being forked.
+_FORKS = hasattr(os, "fork") and sys.platform != "darwin"
 
 
 def answer(request):
@@ -30,13 +40,7 @@ def answer(request):
     except StepFailed as error:
         result["error"] = error.facts
     except FlowError as error:
-        result["error"] = {
-            "code": "PL140",
-            "type": "FlowError",
-            "message": str(error),
-            "line": error.line,
-            "step": None,
-        }
+        result["error"] = _error(str(error), kind="FlowError", code="PL140", line=error.line)
     except BaseException as error:
         result["error"] = _facts(error, None)
     result["seconds"] = time.perf_counter() - began
@@ -60,8 +64,9 @@ class _Run:
         self.values = request["values"]
         with open(self.path, encoding="utf-8") as file:
             self.source = file.read()
-        self.name = os.path.splitext(os.path.basename(self.path))[0]
+        self.name = module_name(self.path)
         self.own = ("__main__", self.name)
+        self.count = 0
 
     def prepare(self):
         """Seed, fence, import."""
@@ -71,202 +76,252 @@ class _Run:
         if request.get("folder"):
             own = [self.values, os.path.dirname(request["result"]), os.path.dirname(os.path.abspath(self.path))]
             places = Places(request["folder"], own, request.get("original"))
+            portable.settle((places.folder, places.real))
             Fence(places, request.get("allow") or ()).raise_up()
+        if os.getcwd() not in sys.path:
+            sys.path.insert(0, os.getcwd())
         spec = importlib.util.spec_from_file_location(self.name, self.path)
         self.module = importlib.util.module_from_spec(spec)
         sys.modules[self.name] = self.module
-        if os.getcwd() not in sys.path:
-            sys.path.insert(0, os.getcwd())
         try:
             spec.loader.exec_module(self.module)
         except BaseException as error:
             raise StepFailed(_facts(error, None)) from None
 
-    def dump(self, value, number):
-        """Write one output; its path, or why it could not be."""
-        if isinstance(value, os.PathLike) and os.path.isfile(value):
-            value = portable.WrittenFile(os.fspath(value))
-        path = os.path.join(self.values, "output-%s.portable" % number)
-        portable.dump(value, path, self.own)
+    def tell(self, **facts):
+        """Add one line to the events."""
+        path = self.request.get("events")
+        if path:
+            with open(path, "a", encoding="utf-8") as file:
+                file.write(json.dumps(facts) + "\n")
+
+    def dump(self, value, label):
+        """Write one value's plain form; the path of it."""
+        path = os.path.join(self.values, f"{label}.portable")
+        portable.dump(_with_files(value), path, self.own)
         return path
+
+    def parameters(self):
+        """The pipeline's arguments by name, defaults among them."""
+        signature = inspect.signature(self.module.pipeline).parameters
+        found = {name: one.default for name, one in signature.items() if one.default is not one.empty}
+        for name, value in (self.request.get("parameters") or {}).items():
+            found[name] = _given(value, signature[name].annotation if name in signature else None)
+        return found
 
     # ---- as it stands
 
     def plain(self):
         """Call ``pipeline`` and write what it returns."""
-        parameters = {name: self._given(name, value) for name, value in (self.request.get("parameters") or {}).items()}
         try:
+            parameters = self.parameters()
             returned = self.module.pipeline(**parameters)
         except BaseException as error:
             raise StepFailed(_facts(error, None)) from None
+        if not isinstance(returned, dict):
+            raise StepFailed(_error(f"pipeline() returned a {type(returned).__name__}, not a dict"))
         found = []
         for number, (name, value) in enumerate(returned.items()):
-            one = {"name": name, "path": self.dump(value, number)}
+            one = {"name": name, "path": self.dump(value, f"output-{number}")}
             if self.request.get("describe"):
                 one["describe"] = describe.describe(value)
             found.append(one)
         return [], found
-
-    def _given(self, name, value):
-        if isinstance(value, dict) and "path" in value:
-            import pathlib
-
-            return pathlib.Path(value["path"])
-        return value
 
     # ---- step by step
 
     def isolated(self):
         """Run each step of the flow in a child of its own."""
         flow = read_flow(self.source)
-        defaults = {name: one.default for name, one in _signature(self.module.pipeline).items()}
-        for name, value in (self.request.get("parameters") or {}).items():
-            defaults[name] = self._given(name, value)
-        stored = {}
-        states = randomness.capture()
-        steps = []
+        parameters = self.parameters()
+        stored, steps = {}, []
+        states = generators.take()
         for step in flow.steps:
+            self.tell(event="step", step=step.name, number=step.number + 1, of=len(flow.steps))
             arguments = {}
             for one in step.arguments:
                 if one.kind == "result":
-                    arguments[one.parameter] = ("stored", stored[(one.step, one.name)])
+                    arguments[one.parameter] = ("stored", stored[one.step, one.name])
                 elif one.kind == "parameter":
-                    arguments[one.parameter] = ("value", defaults[one.name])
+                    if one.name not in parameters:
+                        raise StepFailed(_error(f"the parameter {one.name} was not given", step=step.name))
+                    arguments[one.parameter] = ("value", parameters[one.name])
                 else:
                     arguments[one.parameter] = ("value", one.value)
-            done = self._in_child(step, arguments, states)
-            if done.get("error"):
-                raise StepFailed(done["error"])
+            done = self._apart(step.name, lambda step=step, given=arguments, at=states: self._step(step, given, at))
             states = done.pop("states")
-            for name in step.results:
-                stored[(step.number, name)] = done["stored"][name]
-            steps.append(
-                {
-                    "name": step.name,
-                    "results": list(step.results),
-                    "changed_arguments": done["changed"],
-                    "seconds": done["seconds"],
-                    "stored": done["stored"],
-                    "describe": done.get("describe"),
-                }
-            )
+            stored.update(((step.number, name), path) for name, path in done["stored"].items())
+            steps.append(dict(done, name=step.name, results=list(step.results)))
         found = []
         for number, (key, one) in enumerate(flow.returns.items()):
             if one.kind == "result":
-                done = self._in_child(None, {"value": ("stored", stored[(one.step, one.name)])}, states, number)
-                if done.get("error"):
-                    raise StepFailed(done["error"])
-                found.append({"name": key, "path": done["path"]})
+                where = stored[one.step, one.name]
+                done = self._apart(None, lambda where=where, n=number: self._output(where, n))
+                found.append({"name": key, **done})
             else:
-                value = defaults[one.name] if one.kind == "parameter" else one.value
-                found.append({"name": key, "path": self.dump(value, number)})
+                found.append({"name": key, "path": self.dump(parameters[one.name], f"output-{number}")})
         return steps, found
 
-    def _in_child(self, step, arguments, states, number=None):
-        """What a forked child makes of one step."""
-        answer_path = os.path.join(self.values, "child-%d.pickle" % time.perf_counter_ns())
-        if not hasattr(os, "fork"):
-            return self._child(step, arguments, states, number)
+    def _output(self, where, number):
+        return {"path": self.dump(travel.load(where), f"output-{number}")}
+
+    def _apart(self, name, work):
+        """What a child process makes of some work; raises ``StepFailed`` where it fails or dies."""
+        if not _FORKS:
+            return work()
+        self.count += 1
+        path = os.path.join(self.values, f"child-{self.count}.pickle")
         outputs.flush()
         child = os.fork()
         if child == 0:
+            status = 1
             try:
-                done = self._child(step, arguments, states, number)
-            except BaseException as error:
-                done = {"error": _facts(error, step.name if step else None)}
-            try:
-                with open(answer_path, "wb") as file:
+                try:
+                    done = work()
+                except StepFailed as error:
+                    done = {"error": error.facts}
+                except BaseException as error:
+                    done = {"error": _facts(error, name)}
+                with open(path, "wb") as file:
                     pickle.dump(done, file)
+                status = 0
             finally:
                 outputs.flush()
-                os._exit(0)
+                os._exit(status)
         _, status = os.waitpid(child, 0)
-        try:
-            with open(answer_path, "rb") as file:
-                return pickle.load(file)
-        except OSError:
-            return {
-                "error": {
-                    "code": "PL115",
-                    "type": "Died",
-                    "message": "the step's process died (status %d)" % status,
-                    "step": step.name if step else None,
-                    "line": None,
-                }
-            }
+        if status:
+            raise StepFailed(_error(f"the step's process {_death(status)}", kind="Died", code="PL115", step=name))
+        with open(path, "rb") as file:
+            done = pickle.load(file)  # noqa: S301 (the child's)
+        if done.get("error"):
+            raise StepFailed(done["error"])
+        return done
 
-    def _child(self, step, arguments, states, number):
-        given = {name: _load(where) if kind == "stored" else where for name, (kind, where) in arguments.items()}
-        if step is None:
-            return {"path": self.dump(given["value"], number)}
-        randomness.restore(states)
-        before = {name: portable.digest(value, self.own) for name, (kind, value) in _mutable(given, arguments).items()}
+    def _step(self, step, arguments, states):
+        """Call one step with values of its own; store what it gives."""
+        given = {name: self._arrived(step, name, *one) for name, one in arguments.items()}
+        prints = {name: travel.print_of(value) for name, value in given.items() if not isinstance(value, _ATOMS)}
+        function = getattr(self.module, step.function)
+        named = dict(given)
+        positional = _positional(function, named)
+        generators.put_back(states)
         began = time.perf_counter()
         try:
-            value = getattr(self.module, step.function)(**given)
+            value = function(*positional, **named)
         except BaseException as error:
-            return {"error": _facts(error, step.name)}
-        seconds = time.perf_counter() - began
-        states = randomness.capture()
-        changed = [name for name in before if portable.digest(given[name], self.own) != before[name]]
-        values = dict(zip(step.results, value)) if step.unpacks else dict.fromkeys(step.results, value)
-        stored, described = {}, {}
-        for name, one in values.items():
-            path = os.path.join(self.values, "step-%d-%s.pickle" % (step.number, name))
+            raise StepFailed(_facts(error, step.name)) from None
+        done = {"seconds": time.perf_counter() - began, "states": generators.take()}
+        done["changed_arguments"] = self._changed(given, arguments, prints)
+        values = _results(step, value)
+        self._keep(step, values, done)
+        return done
+
+    def _arrived(self, step, name, kind, what):
+        try:
+            return travel.load(what) if kind == "stored" else copy.deepcopy(what)
+        except travel.CannotTravel as error:
+            said = f"{name} cannot travel to step {step.name}: {error}"
+            raise StepFailed(_error(said, kind="CannotTravel", code="PL145", step=step.name)) from None
+
+    def _keep(self, step, values, done):
+        done.update(stored={}, describe={}, portables={})
+        for name, value in values.items():
+            path = os.path.join(self.values, f"step-{step.number}-{name}.pickle")
             try:
-                with open(path, "wb") as file:
-                    pickle.dump(one, file, protocol=5)
-            except Exception as error:
-                return {
-                    "error": {
-                        "code": "PL145",
-                        "type": type(error).__name__,
-                        "message": "%s cannot travel from step %s: %s" % (name, step.name, str(error)[:300]),
-                        "step": step.name,
-                        "line": None,
-                    }
-                }
-            stored[name] = path
+                travel.store(value, path)
+            except travel.CannotTravel as error:
+                facts = _error(
+                    f"{name} cannot travel from step {step.name}: {error}",
+                    kind="CannotTravel",
+                    code="PL145",
+                    step=step.name,
+                )
+                raise StepFailed(dict(facts, value=name)) from None
+            done["stored"][name] = path
             if self.request.get("describe"):
-                described[name] = describe.describe(one)
-        return {"stored": stored, "changed": changed, "seconds": seconds, "states": states, "describe": described}
+                done["describe"][name] = describe.describe(value)
+            if self.request.get("steps"):
+                done["portables"][name] = self.dump(value, f"step-{step.number}-{name}")
+
+    def _changed(self, given, arguments, prints):
+        """Names of the arguments that are no more what they were when they came."""
+        changed = []
+        for name, before in prints.items():
+            if before is not None and travel.print_of(given[name]) == before:
+                continue
+            # Bytes can differ where values do not: something was worked out and kept.
+            kind, what = arguments[name]
+            before = travel.load(what) if kind == "stored" else what
+            if portable.digest(given[name], self.own) != portable.digest(before, self.own):
+                changed.append(name)
+        return changed
 
 
-def _mutable(given, arguments):
-    return {
-        name: (kind, given[name])
-        for name, (kind, _) in arguments.items()
-        if kind == "stored" and not isinstance(given[name], (int, float, str, bool, type(None)))
-    }
+def module_name(path):
+    """The name that a module is imported under: its stem, unless that is another module's name."""
+    stem = os.path.splitext(os.path.basename(path))[0]
+    if not stem.isidentifier():
+        stem = "pipeline_" + "".join(one if one.isalnum() else "_" for one in stem)
+    known = stem in sys.modules or stem in getattr(sys, "stdlib_module_names", ())
+    return f"{stem}_pipeline" if known else stem
 
 
-def _load(path):
-    with open(path, "rb") as file:
-        return pickle.load(file)
+def _given(value, annotation):
+    """A parameter from JSON: paths where the pipeline takes paths."""
+    if isinstance(value, dict) and set(value) == {"path"}:
+        return pathlib.Path(value["path"])
+    if isinstance(value, str) and annotation in (pathlib.Path, "Path", "pathlib.Path"):
+        return pathlib.Path(value)
+    return value
 
 
-def _signature(function):
-    import inspect
+def _positional(function, named):
+    """Take the arguments out of ``named`` that a function accepts by position only."""
+    found = inspect.signature(function).parameters.values()
+    return [named.pop(one.name) for one in found if one.kind is one.POSITIONAL_ONLY and one.name in named]
 
-    return inspect.signature(function).parameters
+
+def _results(step, value):
+    if not step.unpacks:
+        return dict.fromkeys(step.results, value)
+    values = list(value)
+    if len(values) != len(step.results):
+        said = f"{step.function} gave {len(values)} values, the pipeline takes {len(step.results)}"
+        raise StepFailed(_error(said, kind="ValueError", step=step.name))
+    return dict(zip(step.results, values))
+
+
+def _with_files(value):
+    """Paths of files stand for what is in them."""
+    if isinstance(value, os.PathLike):
+        return portable.WrittenFile(value) if os.path.isfile(value) else value
+    if type(value) in (list, tuple) and value and all(isinstance(one, os.PathLike) for one in value):
+        return type(value)(_with_files(one) for one in value)
+    if type(value) is dict and value and all(isinstance(one, os.PathLike) for one in value.values()):
+        return {key: _with_files(one) for key, one in value.items()}
+    return value
+
+
+def _death(status):
+    if os.WIFSIGNALED(status):
+        number = os.WTERMSIG(status)
+        hint = ", as when memory runs out" if number == signal.SIGKILL else ""
+        return f"was killed by signal {number}{hint}"
+    return f"ended with status {os.WEXITSTATUS(status)}"
+
+
+def _error(message, *, kind="PipelineError", code=None, step=None, line=None):
+    return {"code": code, "type": kind, "message": message, "step": step, "line": line, "text": ""}
 
 
 def _facts(error, step):
     frames = traceback.extract_tb(error.__traceback__)
     here = os.path.dirname(os.path.abspath(__file__))
-    own = [
-        frame
-        for frame in frames
-        if not frame.filename.startswith(here)
-        and "site-packages" not in frame.filename
-        and not frame.filename.startswith("<frozen")
-    ]
+    foreign = (here, "<frozen", os.path.dirname(os.__file__))
+    own = [one for one in frames if not one.filename.startswith(foreign) and "site-packages" not in one.filename]
     last = own[-1] if own else None
-    return {
-        "code": error.code if isinstance(error, Stopped) else None,
-        "type": type(error).__name__,
-        "message": str(error)[:1000],
-        "step": step,
-        "line": last.lineno if last else None,
-        "text": last.line if last else "",
-    }
+    facts = _error(str(error)[:1000], kind=type(error).__name__, step=step, line=last.lineno if last else None)
+    facts["text"] = (last.line or "") if last else ""
+    if isinstance(error, Stopped):
+        facts["code"] = error.code
+    return facts

@@ -390,6 +390,3 @@ def _events(data):
         yield number, mask, os.fsdecode(name)
         place += 16 + length
 
-
-# Until who uses these takes them from where they are.
-from .files_seen import _MASK, _Notify  # noqa: E402, F401

@@ -116,7 +116,7 @@ def lift(
         cells_kept=cells_kept,
         step_ends=tuple((one.pieces[-1].part.cell, one.pieces[-1].part.seen.index) for one in groups),
         step_starts=tuple(starts),
-        draws=frozenset(name for one in cut.kept for name in one.part.seen.draws),
+        draws=frozenset(name for one in cut.kept if not one.part.is_import for name in one.part.seen.draws),
         clock=any(one.part.seen.clock for one in cut.kept),
     )
 

@@ -167,7 +167,7 @@ def _part(position: int, seen: Statement, node: ast.stmt, names: Names, known: s
         if path in written:
             uses.add(f"file:{path}")
     makes |= {f"made:{path}" for path in seen.makes_folders}
-    for generator in seen.draws:
+    for generator in () if is_import(node) else seen.draws:
         makes.add(f"random:{generator}")
         uses.add(f"random:{generator}")
     for generator in seen.seeds:
