@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
 from pathlib import Path
 from typing import NamedTuple
@@ -161,21 +160,12 @@ def test_a_module_without_a_readable_pipeline_is_refused(source: str, message: s
     assert str(caught.value) == message
 
 
-def oldest_python() -> str:
-    """A Python 3.9 of this machine."""
-    places = [shutil.which("python3.9"), *sorted((Path.home() / ".pyenv/versions").glob("3.9.*/bin/python"))]
-    for place in places:
-        if place and subprocess.run([place, "-c", ""], capture_output=True, check=False).returncode == 0:
-            return str(place)
-    pytest.skip("there is no Python 3.9 here")
-
-
-def test_reading_a_flow_needs_only_python_3_9():
+def test_reading_a_flow_needs_only_python_3_9(oldest_python: str):
     code = f"""
 import sys, importlib.util
 spec = importlib.util.spec_from_file_location("flow", {str(Path(flow_module.__file__))!r})
 module = importlib.util.module_from_spec(spec); sys.modules["flow"] = module; spec.loader.exec_module(module)
 print([s.name for s in module.read_flow({GOOD!r}).steps])
 """
-    done = subprocess.run([oldest_python(), "-c", code], capture_output=True, text=True, check=False)
+    done = subprocess.run([oldest_python, "-c", code], capture_output=True, text=True, check=False)
     assert (done.stdout, done.stderr) == ("['read_orders', 'daily', 'fit', 'load', 'daily_2', 'note']\n", "")

@@ -251,8 +251,8 @@ class _Run:
                 continue
             # Bytes can differ where values do not: something was worked out and kept.
             kind, what = arguments[name]
-            before = travel.load(what) if kind == "stored" else what
-            if portable.digest(given[name], self.own) != portable.digest(before, self.own):
+            as_it_was = travel.load(what) if kind == "stored" else what
+            if portable.digest(given[name], self.own) != portable.digest(as_it_was, self.own):
                 changed.append(name)
         return changed
 
