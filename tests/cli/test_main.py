@@ -234,3 +234,16 @@ def test_on_a_terminal_commands_are_coloured_unless_no_color_says_otherwise(tmp_
 def test_colour_can_be_forced_into_a_pipe(pilotline):
     assert "\x1b[36mlift" in pilotline("--help", FORCE_COLOR="1").stdout
     assert "\x1b" not in pilotline("--help").stdout
+
+
+def test_a_commands_help_wraps_its_text_and_keeps_its_examples(fake, monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", "40")
+    told = Fake(lambda *_: 0)
+    told.__doc__ = "Do what a test says, at some length.\n\npilotline fake --rows 3   three, in some more words\npilotline fake            none\n"
+    monkeypatch.setitem(sys.modules, "told_command", told)
+    monkeypatch.setattr(commands, "COMMANDS", [Command("told", "told_command", "")])
+    assert main.main(["told", "--help"]) == 0
+    assert (
+        "\n\nDo what a test says, at some length.\n\npilotline fake --rows 3   three, in some more words\npilotline fake            none\n"
+        in (capsys.readouterr().out)
+    )

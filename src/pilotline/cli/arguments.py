@@ -18,6 +18,14 @@ class _Formatter(HelpFormatter):
     def __init__(self, prog: str) -> None:
         super().__init__(prog, max_help_position=28)
 
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        """Wrap each paragraph by itself; examples, a call on each line, stay as they are."""
+        filled = super()._fill_text
+        return "\n\n".join(
+            part if all(line.startswith("pilotline ") for line in part.splitlines()) else filled(part, width, indent)
+            for part in text.strip().split("\n\n")
+        )
+
 
 class Parser(ArgumentParser):
     """An argument parser that raises where argparse would print and exit."""
@@ -40,7 +48,7 @@ def parse(command: Command, module: CommandModule, argv: Sequence[str]) -> Names
     """
     parser = Parser(
         prog=f"pilotline {command.name}",
-        description=" ".join((module.__doc__ or module.HELP).split()),
+        description=module.__doc__ or module.HELP,
         formatter_class=_Formatter,
         allow_abbrev=False,
     )
