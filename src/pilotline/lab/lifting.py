@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import posixpath
+import re
 import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, cast
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 from pilotline.domain.errors import LiftError, PilotlineError
 from pilotline.domain.recordings import Recording
 from pilotline.lab.placing import check_place, module_name, place
+from pilotline.lab.proposing import contract_for, tests_for
 from pilotline.lab.proving import Proof, Prover
 from pilotline.lab.receipt import Diagnostic, Receipt, ReceiptOutput
 from pilotline.lift.interpreter import Interpreter, find_interpreter
@@ -18,6 +20,7 @@ from pilotline.lift.parts import Parts, parts_of
 from pilotline.lift.reading import read
 from pilotline.lift.scratch import scratch_for
 from pilotline.lift.wanted import NothingToLift, Wanted, asked_for, by_default, candidates
+from pilotline.lift.writing import formatted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -131,9 +134,9 @@ def lift_notebook(path: Path, options: Options, progress: Callable[[str], None])
             wanted = asked_for(recorded.parts, options.wants) if options.wants else by_default(recorded.parts)
             name = options.name or module_name(path, _imported_roots(recorded))
             prover.module_name = name
-            receipt = _down_the_ladder(recorded, wanted, prover, options)
-            if receipt.status == "proven" and receipt.module is not None:
-                receipt = _written(receipt, path, name, options)
+            receipt, lifted, proof = _down_the_ladder(recorded, wanted, prover, options)
+            if receipt.status == "proven":
+                receipt = _written(receipt, lifted, proof, path, name, options)
         except LiftError as error:
             if error.exit_status != 1:
                 raise
@@ -254,7 +257,9 @@ def _imported_roots(recorded: _Recorded) -> frozenset[str]:
     return frozenset(target.partition(":")[0].partition(".")[0] for target in targets)
 
 
-def _down_the_ladder(recorded: _Recorded, wanted: Sequence[Wanted], prover: Prover, options: Options) -> Receipt:
+def _down_the_ladder(
+    recorded: _Recorded, wanted: Sequence[Wanted], prover: Prover, options: Options
+) -> tuple[Receipt, Lifted, Proof]:
     """Try single statements, then whole cells, then everything before; give up what cannot be compared if it was not asked for."""
     diagnostics = list(recorded.diagnostics)
     wanted = list(wanted)
@@ -273,9 +278,7 @@ def _down_the_ladder(recorded: _Recorded, wanted: Sequence[Wanted], prover: Prov
                 diagnostics.append(Diagnostic(code=code, message=message, cell=one.cell))
         wanted = kept
     receipt = _receipt(recorded, lifted, proof, diagnostics)
-    if proof.holds:
-        return receipt
-    return _refusal(receipt, proof, error)
+    return (receipt if proof.holds else _refusal(receipt, proof, error)), lifted, proof
 
 
 def _best(
@@ -399,17 +402,23 @@ def _refused_by(error: LiftError, path: Path, interpreter: Interpreter) -> Recei
     )
 
 
-def _written(receipt: Receipt, path: Path, name: str, options: Options) -> Receipt:
-    source = receipt.module or ""
+def _written(receipt: Receipt, lifted: Lifted, proof: Proof, path: Path, name: str, options: Options) -> Receipt:
     folder = path.resolve().parent
-    files = {f"{name}.py": source}
+    namespace = re.sub(r"\W+", "_", folder.name.lower()).strip("_") or "lab"
+    files = {
+        f"{name}.py": lifted.source,
+        f"{name}.toml": contract_for(lifted, proof.steps, namespace),
+        f"test_{name}.py": formatted(tests_for(lifted, proof.steps, name, path.name)),
+    }
     changed = check_place(folder, files, force=options.force)
     place(folder, files)
-    module = str(folder / f"{name}.py")
     return replace(
-        receipt, module=module, files=tuple(str(folder / one) for one in files), changed=changed,
-        try_next=(f"pilotline run {name}.py", f"python {name}.py"),
-    )  # fmt: skip
+        receipt,
+        module=str(folder / f"{name}.py"),
+        files=tuple(str(folder / one) for one in files),
+        changed=changed,
+        try_next=(f"pilotline run {name}", f"pytest test_{name}.py"),
+    )
 
 
 __all__ = ["Listed", "NothingToLift", "Options", "ReceiptOutput", "lift_notebook", "list_wanted"]

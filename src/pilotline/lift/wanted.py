@@ -257,7 +257,10 @@ def by_default(parts: Parts) -> list[Wanted]:
     frames.sort(key=lambda one: one.cell)
     if files:
         # What was exported is what the frames were made for.
-        frames = [one for one in frames if one.cell > max(file.cell for file in files)]
+        exported = {name for file in files for name in _exported(parts, file)}
+        last = max(file.cell for file in files)
+        frames = [one for one in frames if one.cell > last] + [one for one in named if one.of in exported]
+        frames.sort(key=lambda one: one.cell)
     chosen = files + models[-_FEW:] + metrics[-_FEW:] + frames[-_FEW:]
     if not chosen:
         chosen = [one for one in every if one.kind in {"frame", "array", "metric", "model"}][-1:]
@@ -269,6 +272,24 @@ def by_default(parts: Parts) -> list[Wanted]:
             try_next="pilotline lift NOTEBOOK --want NAME",
         )
     return _renamed(parts, sorted(chosen, key=lambda one: one.cell))
+
+
+def _exported(parts: Parts, file: Wanted) -> set[str]:
+    """Frames that a file was written from by a method of their own, and that were not changed since."""
+    found: set[str] = set()
+    for part in parts.all:
+        if file.path not in part.seen.writes_files:
+            continue
+        for node in ast.walk(part.node):
+            match node:
+                case ast.Call(func=ast.Attribute(value=ast.Name(id=name), attr=attribute)) if attribute.startswith(
+                    ("to_", "write")
+                ):
+                    if not any(name in later.makes for later in parts.all[part.position + 1 :]):
+                        found.add(name)
+                case _:
+                    pass
+    return {name for name in found if kind_of(parts.final(name)) == "frame"}
 
 
 def _renamed(parts: Parts, chosen: list[Wanted]) -> list[Wanted]:

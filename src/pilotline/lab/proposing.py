@@ -1,0 +1,185 @@
+"""Propose what stands beside a lifted module: its contract with checks, and tests of its steps.
+
+Both say what was seen when the steps ran in the proof: they are a start, to be read and edited.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from pilotline.domain.checks import Between, Check, HasColumns, InSet, NotNull, Predicate, RowCount, Unique
+from pilotline.domain.pipelines import Contract, TableContract, toml_of_contract
+from pilotline.domain.tables import BadTableName, TableName
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from pilotline.lift.lifting import Lifted
+
+_MOST_COLUMNS = 40
+_FEW_VALUES = 8
+_TYPES = {
+    "int64": "long", "int32": "int", "Int64": "long", "float64": "double", "float32": "float", "Float64": "double",
+    "bool": "boolean", "boolean": "boolean", "str": "string", "string": "string",
+}  # fmt: skip
+
+
+def contract_for(lifted: Lifted, steps: Sequence[Mapping[str, Any]], namespace: str) -> str:
+    """The contract of a lifted pipeline as TOML: one section a table, with the checks that its values suggest.
+
+    Args:
+        lifted: the pipeline.
+        steps: what the proof saw of each step, with descriptions of its results.
+        namespace: where the tables go.
+    """
+    seen: dict[str, Mapping[str, Any]] = {}
+    for step in steps:
+        seen.update(step.get("describe") or {})
+    tables: dict[str, TableContract] = {}
+    checks: list[Check] = []
+    for one in lifted.wanted:
+        described = seen.get(one.name if one.position is not None else one.of)
+        if described is None or described.get("kind") not in {"frame", "series"}:
+            continue
+        try:
+            table = TableName(namespace, one.name)
+        except BadTableName:
+            continue
+        tables[one.name] = TableContract()
+        for predicate, severe in _predicates(described):
+            name = type(predicate).__name__
+            checks.append(
+                Check(
+                    table=table,
+                    name=_name(predicate, name),
+                    predicate=predicate,
+                    severity="error" if severe else "warn",
+                )
+            )
+    return toml_of_contract(Contract(namespace=namespace, tables=tables, checks=tuple(checks)))
+
+
+def _predicates(described: Mapping[str, Any]) -> Iterator[tuple[Predicate, bool]]:
+    columns: list[Mapping[str, Any]] = [one for one in described["columns"][:_MOST_COLUMNS] if _is_plain(one["name"])]
+    rows = int(described["rows"])
+    if rows:
+        yield RowCount(low=1, high=None), True
+    types = {str(one["name"]): _TYPES.get(str(one["dtype"]), "*") for one in columns}
+    if types:
+        yield HasColumns(types=types), True
+    whole = tuple(str(one["name"]) for one in columns if not one["nulls"])
+    if whole and rows:
+        yield NotNull(columns=whole), True
+    for one in columns:
+        name = str(one["name"])
+        if one.get("unique") and re.search(r"(^|_)(id|key|code)$", name.lower()):
+            yield Unique(columns=(name,)), True
+        if one.get("values") and len(one["values"]) <= _FEW_VALUES < rows:
+            yield InSet(column=name, values=tuple(one["values"])), False
+        low = one.get("low")
+        if isinstance(low, int | float) and low >= 0 and not isinstance(low, bool):
+            yield Between(column=name, low=0, high=None), False
+
+
+def _is_plain(name: object) -> bool:
+    return isinstance(name, str) and name not in {"", "None"}
+
+
+def _name(predicate: Predicate, fallback: str) -> str:
+    match predicate:
+        case Between(column=column) | InSet(column=column):
+            return f"{fallback.lower()} {column}"
+        case Unique(columns=columns):
+            return f"unique {', '.join(columns)}"
+        case RowCount():
+            return "row count"
+        case HasColumns():
+            return "columns"
+        case NotNull():
+            return "not null"
+        case _:
+            return fallback
+
+
+def tests_for(lifted: Lifted, steps: Sequence[Mapping[str, Any]], module: str, notebook: str) -> str:
+    """A pytest module that runs the steps on the project's own files and asserts what the proof saw of each."""
+    names = ", ".join(step.name for step in lifted.steps)
+    lines = [
+        f'"""Tests of {module}.py: each step gives what it gave when it was lifted from {notebook}.',
+        "",
+        "They run on the files that the pipeline reads; change the expectations when the data change on purpose.",
+        '"""',
+        "",
+        "from pathlib import Path",
+        "",
+        "import pytest",
+        f"from {module} import {names}",
+        "",
+        "",
+        '@pytest.fixture(scope="module")',
+        "def seen(tmp_path_factory):",
+        '    """What every step gives, by name of the value."""',
+        '    folder = tmp_path_factory.mktemp("files")',
+    ]
+    lines += [f"    {one.name} = {_parameter(one)}" for one in lifted.parameters]
+    lines += ["    values = {}"]
+    for step, seen in zip(lifted.steps, steps, strict=False):
+        written = [str(name) for name in seen.get("results") or ()]
+        positional = [name for name in step.inputs if not _is_value(lifted, name)]
+        named = [f"{name}={name}" for name in step.inputs if _is_value(lifted, name)]
+        taken = f"{', '.join(written)} = " if written else ""
+        lines.append(f"    {taken}{step.name}({', '.join([*positional, *named])})")
+        lines += [f'    values["{step.name}.{name}"] = {name}' for name in written]
+    lines += ["    return values", ""]
+    for step in steps:
+        asserts = [line for name, one in (step.get("describe") or {}).items() for line in _asserts(step, name, one)]
+        if lifted.draws or lifted.clock:
+            # Chance and time give other numbers; what can be said is how much of what kind there is.
+            asserts = [line for line in asserts if "approx" not in line]
+        if asserts:
+            lines += ["", f"def test_{step['name']}_gives_what_it_gave(seen):", *asserts, ""]
+    return "\n".join(lines).rstrip("\n") + "\n"
+
+
+def _is_value(lifted: Lifted, name: str) -> bool:
+    return any(one.name == name and one.annotation != "Path" for one in lifted.parameters)
+
+
+def _parameter(one: Any) -> str:
+    if one.annotation != "Path":
+        return str(one.default)
+    if one.written:
+        return f'folder / "{str(one.path).rsplit("/", 1)[-1]}"'
+    return re.sub(r"^Path\(", "Path(__file__).parent / Path(", str(one.default))
+
+
+def _asserts(step: Mapping[str, Any], name: str, one: Mapping[str, Any]) -> Iterator[str]:
+    value = f'seen["{step["name"]}.{name}"]'
+    match one.get("kind"):
+        case "frame":
+            yield f"    assert {value}.shape == ({one['rows']}, {one['width']})"
+            if one.get("plain_names"):
+                columns = [str(column["name"]) for column in one["columns"]]
+                if len(columns) == one["width"]:
+                    yield f"    assert list({value}.columns) == {columns!r}"
+                for column in one["columns"][:6]:
+                    if isinstance(column.get("sum"), int | float):
+                        yield f"    assert {value}[{column['name']!r}].sum() == pytest.approx({column['sum']!r})"
+        case "series":
+            yield f"    assert len({value}) == {one['rows']}"
+            total = one["columns"][0].get("sum")
+            if isinstance(total, int | float):
+                yield f"    assert {value}.sum() == pytest.approx({total!r})"
+        case "array":
+            yield f"    assert {value}.shape == {tuple(one['shape'])!r}"
+        case "number":
+            if one["value"] is not None:
+                yield f"    assert {value} == pytest.approx({one['value']!r})"
+        case "container":
+            yield f"    assert len({value}) == {one['length']}"
+        case "object":
+            if one["type"] not in {"PosixPath", "WindowsPath"}:
+                yield f'    assert type({value}).__name__ == "{one["type"]}"'
+        case _:
+            return
