@@ -15,8 +15,6 @@ KINDS = {
     "record": "session",
     "replay": "session",
     "probe": "surroundings",
-    "lifted": "lifted",
-    "differences": "differences",
     "pipeline": "pipeline",
     "compare": "compare",
     "steps": "steps",

@@ -64,7 +64,7 @@ class Captures:
             self.result[place]["why"] = "there is no such name"
 
     def _file(self, place, path):
-        from .plainform import WrittenFile
+        from .portable import WrittenFile
 
         if os.path.isfile(path):
             self._write(place, WrittenFile(path))
@@ -86,11 +86,11 @@ class Captures:
 def dump(value, path):
     """Write a value as plain data."""
     try:
-        from . import plainform
+        from . import portable
     except ImportError:
         import pickle
 
         with open(path, "wb") as file:
             pickle.dump(value, file, 4)
     else:
-        plainform.dump(value, path)
+        portable.dump(value, path)

@@ -159,7 +159,7 @@ class Prover:
         module = scratch.own / f"{self.module_name}.py"
         module.write_text(lifted.source, encoding="utf-8")
         request = {
-            **self._request("lifted", scratch, seed=seed, capture=[]),
+            **self._request("pipeline", scratch, seed=seed, capture=[]),
             "module": str(module),
             "mode": mode,
             "hint": "\n".join(cell.python for cell in self.cells),
@@ -187,7 +187,7 @@ class Prover:
             return {}
         self._count += 1
         own = self.scratch.own / f"compare-{self._count}"
-        request = {"kind": "differences", "pairs": pairs, "rtol": _RTOL}
+        request = {"kind": "compare", "pairs": pairs, "rtol": _RTOL}
         answer = Guest(self.python, request, cwd=self.scratch.own, own=own, seconds=600).wait()
         return {one["name"]: one for one in answer["results"]}
 
