@@ -72,25 +72,15 @@ class Captures:
             self.result[place]["why"] = "the file was not written"
 
     def _write(self, place, value):
+        from . import portable
+
+        portable.settle((self._session.places.folder, self._session.places.real))
         path = os.path.join(self._folder, f"{place}.value")
         try:
-            dump(value, path)
+            portable.dump(value, path)
         except BaseException as error:
             if isinstance(error, KeyboardInterrupt):
                 raise
             self.result[place].update(path=None, why=f"{type(error).__name__}: {error}"[:500])
         else:
             self.result[place].update(path=path, why=None)
-
-
-def dump(value, path):
-    """Write a value as plain data."""
-    try:
-        from . import portable
-    except ImportError:
-        import pickle
-
-        with open(path, "wb") as file:
-            pickle.dump(value, file, 4)
-    else:
-        portable.dump(value, path)
