@@ -5,12 +5,12 @@ Steps whose code and inputs did not change are not computed again. Nothing that 
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
+    from typing import Any
 
     from pilotline.cli.progress import Progress
     from pilotline.cli.terminal import Out
@@ -36,6 +36,23 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(args: Namespace, out: Out) -> int:
     """Plan, carry out, say what came of it."""
+    from pilotline.run.standing import said, stands
+
+    asked_for = said([args.module, args.onto, sorted(args.set), args.python])
+    if not (args.fresh or args.no_publish or args.branch) and (found := stands(asked_for)):
+        return _nothing(found, out)
+    return _plan_and_run(args, out, asked_for)
+
+
+def _nothing(found: Mapping[str, Any], out: Out) -> int:
+    out.say(f"nothing to do: {found['because']} on {found['at']}, and it stands")
+    out.document({"state": "unchanged", **found})
+    return 0
+
+
+def _plan_and_run(args: Namespace, out: Out, asked_for: str) -> int:
+    from pathlib import Path
+
     from pilotline.run.opening import open_pipeline
     from pilotline.run.parameters import assignments
     from pilotline.run.planning import Asked, plan
@@ -50,12 +67,11 @@ def run(args: Namespace, out: Out) -> int:
     )
     made = plan(opened.reading, opened.lake, asked, opened.around)
     if made.nothing:
-        from pilotline.run.nothing import note_nothing
+        from pilotline.run.nothing import note_standing, refuse_held
 
-        told = note_nothing(made, opened.around)
-        out.say(f"nothing to do: {told.because} on {made.nothing.at.astimezone():%Y-%m-%d %H:%M}, and it stands")
-        out.document({"run": told.run, "state": "unchanged", "pipeline": made.pipeline.name, "because": told.because})
-        return 0
+        refuse_held(made)
+        found = note_standing(opened, asked, asked_for)
+        return _nothing(found or {}, out)
     from pilotline.run.carrying import carry_out
 
     with out.progress(f"run {made.pipeline.name}") as progress:
@@ -63,6 +79,10 @@ def run(args: Namespace, out: Out) -> int:
         outcome = carry_out(made, opened.lake, opened.around, teller.hear, fresh=args.fresh)
     _print(made, outcome, out)
     out.document(_as_json(made, outcome, opened.around.project.runs))
+    if outcome.state == "published":
+        from pilotline.run.nothing import note_standing
+
+        note_standing(opened, asked, asked_for)
     return 0
 
 

@@ -242,7 +242,7 @@ class Comparison:
         x, y = a[3], b[3]
         with numpy.errstate(all="ignore"):
             # Works for times too, where `isnan` is another function.
-            unequal = (x != y) & ~((x != x) & (y != y))  # noqa: PLR0124
+            unequal = (x != y) & ~((x != x) & (y != y))
             count = int(unequal.sum())
             if not count:
                 return

@@ -22,7 +22,13 @@ def main():
             if name in versions:
                 continue
             versions[name] = one.version
-            requires[name] = sorted({_normal(re.split(r"[^\w.-]", text.strip(), maxsplit=1)[0]) for text in one.requires or () if "extra ==" not in text})
+            requires[name] = sorted(
+                {
+                    _normal(re.split(r"[^\w.-]", text.strip(), maxsplit=1)[0])
+                    for text in one.requires or ()
+                    if "extra ==" not in text
+                }
+            )
             for module in _modules(one):
                 modules.setdefault(module, []).append(name)
         except Exception:
@@ -56,7 +62,11 @@ def _modules(distribution):
             found.add(line.strip().partition("/")[0])
     for line in (distribution.read_text("RECORD") or distribution.read_text("installed-files.txt") or "").splitlines():
         first, slash, _ = line.partition("/")
-        if slash and not first.endswith((".dist-info", ".data", ".egg-info")) and first not in ("..", "__pycache__", ""):
+        if (
+            slash
+            and not first.endswith((".dist-info", ".data", ".egg-info"))
+            and first not in ("..", "__pycache__", "")
+        ):
             found.add(first)
         elif not slash and line.partition(",")[0].endswith((".py", ".so", ".pyd")):
             found.add(first.partition(".")[0])

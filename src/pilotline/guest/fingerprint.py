@@ -9,7 +9,6 @@ import enum
 import functools
 import gc
 import marshal
-import sys
 import time
 import types
 import weakref
@@ -23,6 +22,8 @@ SECONDS = 4.0
 TEMPORARY = 1  # made by us while walking: has no identity worth remembering
 WEAK = 2  # shares memory, but copies before it writes
 
+#: Functions that know a handler for classes of certain libraries; ``fingerprint_arrays`` adds its own.
+EXTENSIONS = []
 ATOMS = frozenset({int, float, str, bool, bytes, complex, type(None)})
 _PLAIN = frozenset({list, tuple, dict, set, frozenset})
 _MUTABLE = frozenset({list, dict, set})
@@ -88,7 +89,7 @@ class Walker:
         self.buffers = {}
         #: Object arrays whose elements are known to be immutable, by checksum of their pointers.
         self.objects = weakref.WeakValueDictionary()
-        self._handlers = {cls: Walk.plain for cls in _PLAIN}
+        self._handlers = dict.fromkeys(_PLAIN, Walk.plain)
         self._handlers.update(_EXACT)
         self._lazy = {}
 
@@ -613,11 +614,10 @@ def _own_reduce(cls):
 
 def _find_handler(cls):
     """The handler for a class met for the first time: by what it inherits, then by where it comes from."""
-    from . import fingerprint_arrays
-
-    special = fingerprint_arrays.handler_of(cls)
-    if special is not None:
-        return special
+    for handler_of in EXTENSIONS:
+        special = handler_of(cls)
+        if special is not None:
+            return special
     named = _BY_NAME.get((cls.__module__, cls.__name__))
     if named is not None:
         return named
@@ -709,6 +709,7 @@ def _add_standard():
         _EXACT[cls] = Walk.by_text
     for module, name in (("decimal", "Decimal"), ("fractions", "Fraction"), ("uuid", "UUID"), ("zoneinfo", "ZoneInfo")):
         _BY_NAME[module, name] = Walk.by_text
+    _BY_NAME["subprocess", "CompletedProcess"] = Walk.thing
 
 
 _BY_NAME = {}

@@ -7,7 +7,7 @@ import sys
 import zlib
 
 from . import kinds
-from .fingerprint import IMMUTABLE, TEMPORARY, WEAK, Walk
+from .fingerprint import EXTENSIONS, IMMUTABLE, TEMPORARY, WEAK, Walk
 
 #: Elements of an object array that are looked at one by one, when they can change.
 ELEMENTS = 50_000
@@ -350,7 +350,15 @@ def _polars_buffers(column):
         try:
             yield chunk._get_buffer_info()
         except Exception:
-            yield tuple((part.address, part.size) if part is not None else None for part in chunk.to_arrow().buffers())
+            yield _polars_content(chunk)
+
+
+def _polars_content(chunk):
+    """For texts and nested values, whose buffers can't be told: their content."""
+    try:
+        return zlib.crc32(chunk.hash().to_numpy())
+    except Exception:
+        return tuple(zlib.crc32(part) if part is not None else None for part in chunk.to_arrow().buffers())
 
 
 def _image(walk, value, cls, mode):
@@ -434,3 +442,4 @@ _BY_ROOT = {
     "numpy": _numpy,
 }
 IMMUTABLE.update({_number, _dtype})
+EXTENSIONS.append(handler_of)

@@ -51,7 +51,7 @@ def literal_of(value):
     """Source text of a short constant, or of a flat list or tuple of such; else None."""
     cls = type(value)
     if cls in ATOMS:
-        if cls is float and value not in {float("inf"), -float("inf")} and value == value:  # noqa: PLR0124
+        if cls is float and value not in {float("inf"), -float("inf")} and value == value:
             return repr(value)
         if cls is float or cls is complex:
             return None

@@ -192,7 +192,7 @@ class _Run:
         if status:
             raise StepFailed(_error(f"the step's process {_death(status)}", kind="Died", code="PL115", step=name))
         with open(path, "rb") as file:
-            done = pickle.load(file)  # noqa: S301 (the child's)
+            done = pickle.load(file)
         if done.get("error"):
             raise StepFailed(done["error"])
         return done

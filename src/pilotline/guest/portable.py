@@ -51,7 +51,7 @@ def dump(value, path, own=("__main__",)):
 def load(path):
     """The plain form that ``dump`` wrote."""
     with open(path, "rb") as file, Deep():
-        header, plain = pickle.load(file)  # noqa: S301 (written by this code, in a folder of this run)
+        header, plain = pickle.load(file)
     if header != _HEADER:
         raise ValueError(f"not a portable value: {path}")
     return plain

@@ -12,7 +12,7 @@ import time
 import types
 import weakref
 
-from . import kinds, shell_words, statics, watch_random
+from . import fingerprint_arrays, kinds, shell_words, statics, watch_random
 from .fingerprint import ATOMS, Walker
 from .info import info_of, text_of
 from .names import words_of
@@ -31,6 +31,10 @@ _NUMBERED = re.compile(r"_i?\d+$")
 #: Texts longer than this are no expressions.
 _EXPRESSION = 2000
 _RENAMES = re.compile(r"\bnames?\b|rename")
+
+
+#: Importing it taught the walker about arrays and frames.
+_TAUGHT = fingerprint_arrays
 
 
 class Recorder:
@@ -143,6 +147,8 @@ class Recorder:
         entry["deletes"] = sorted(deleted)
         entry["changes"] = sorted(changes)
         entry["unsure"] = sorted(unsure)
+        if unsure:
+            entry["unsure_because"] = {name: sorted(self.prints[name].opaque) for name in unsure}
         entry["draws"], entry["seeds"] = sorted(draws), sorted(seeds)
         entry["imports"] = self._imports(facts, bound)
         entry["state"] = {
@@ -379,6 +385,7 @@ class Recorder:
                 for entry in self.statements:
                     if name not in entry["binds"] and name not in entry["changes"]:
                         entry["unsure"] = sorted({*entry["unsure"], name})
+                        entry.setdefault("unsure_because", {})[name] = ["it changed, and nobody was seen to change it"]
 
     # ---- the rest
 

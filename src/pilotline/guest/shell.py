@@ -77,7 +77,7 @@ class Shell:
         if not self.session.fence.run_command(command):
             return
         sys.stdout.flush()
-        done = subprocess.run(command, shell=True, check=False, capture_output=True)  # noqa: S602
+        done = subprocess.run(command, shell=True, check=False, capture_output=True)
         sys.stdout.write((done.stdout + done.stderr).decode(errors="replace"))
         self.user_ns["_exit_code"] = done.returncode
 
@@ -93,7 +93,7 @@ class Shell:
             shell=True,
             check=False,
             stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,  # noqa: S602
+            stderr=subprocess.STDOUT,
         )
         text = done.stdout.decode(errors="replace")
         return Lines(text.splitlines()) if split else text

@@ -5,6 +5,7 @@ their columns (``dumping``). Numbers are told as they are. Files are copied. Eve
 the project that wrote it will read.
 """
 
+import importlib
 import importlib.util
 import json
 import math
@@ -108,11 +109,9 @@ def _house_function(house):
         module = importlib.util.module_from_spec(spec)
         sys.modules["pilotline"] = module
         spec.loader.exec_module(module)
-        from pilotline.lake import frames
-
-        function = frames.to_table
+        function = importlib.import_module("pilotline.lake.frames").to_table
         # What it imports later, inside its functions, must be found too: import all of it now.
-        import pilotline.lake.frames.values  # noqa: F401
+        importlib.import_module("pilotline.lake.frames.values")
     except Exception:
         return None
     finally:

@@ -39,9 +39,9 @@ def load(path):
         CannotTravel: what was stored does not make a value again.
     """
     with open(path, "rb") as file:
-        stream, *buffers = [bytearray(file.read(length)) for length in pickle.load(file)]  # noqa: S301 (our own)
+        stream, *buffers = [bytearray(file.read(length)) for length in pickle.load(file)]
     try:
-        return pickle.loads(stream, buffers=buffers)  # noqa: S301 (our own)
+        return pickle.loads(stream, buffers=buffers)
     except Exception as error:
         raise CannotTravel(f"it can't be read back: {type(error).__name__}: {error}"[:300]) from None
 

@@ -102,7 +102,9 @@ class _Walk:
         self.nodes = 0
 
     def add(self, *items):
-        self.crc = zlib.crc32(repr(items).encode("utf-8", "backslashreplace"), self.crc) + (self.crc << 32) & (1 << 96) - 1
+        self.crc = (
+            zlib.crc32(repr(items).encode("utf-8", "backslashreplace"), self.crc) + (self.crc << 32) & (1 << 96) - 1
+        )
 
     def blob(self, data):
         self.add(len(data), zlib.crc32(data), zlib.adler32(data))
@@ -200,7 +202,15 @@ class _Walk:
         self.look.parts.add(id(value))
         self.add("class", value.__qualname__)
         for key, item in sorted(vars(value).items()):
-            if key not in {"__dict__", "__weakref__", "__doc__", "__module__", "__qualname__", "_abc_impl", "__annotations__"}:
+            if key not in {
+                "__dict__",
+                "__weakref__",
+                "__doc__",
+                "__module__",
+                "__qualname__",
+                "_abc_impl",
+                "__annotations__",
+            }:
                 self.add(key)
                 if isinstance(item, (staticmethod, classmethod)):
                     item = item.__func__
@@ -321,7 +331,9 @@ def _array(walk, value):
     walk.look.parts.add(id(owner))
     if value.ndim and value.size:
         # Arrays that were made from one buffer by other means than views still lie at one address.
-        walk.look.parts.add(("at", owner.__array_interface__["data"][0]) if hasattr(owner, "__array_interface__") else id(owner))
+        walk.look.parts.add(
+            ("at", owner.__array_interface__["data"][0]) if hasattr(owner, "__array_interface__") else id(owner)
+        )
     walk.add("array", str(value.dtype), value.shape)
     if value.dtype.hasobject:
         flat = value.ravel().tolist() if value.dtype.kind == "O" else [item for item in value.ravel()]
@@ -427,7 +439,11 @@ def _pandas(walk, value):
                 walk.visit(item)
         if not found:
             walk.thing(value)
-    elif isinstance(value, (pandas.Timestamp, pandas.Timedelta, pandas.Period, pandas.Interval)) or value is pandas.NaT or value is pandas.NA:
+    elif (
+        isinstance(value, (pandas.Timestamp, pandas.Timedelta, pandas.Period, pandas.Interval))
+        or value is pandas.NaT
+        or value is pandas.NA
+    ):
         walk.add(type(value).__name__, str(value))
     elif isinstance(value, pandas.api.extensions.ExtensionDtype):
         walk.add(str(value))
@@ -451,7 +467,10 @@ def _polars(walk, value):
         walk.look.parts.add(id(value))
         walk.add(name, walk.walker.keep(value._df if name == "DataFrame" else value._s), value.shape)
         if name == "DataFrame":
-            walk.add([(column, str(kind)) for column, kind in value.schema.items()], value.hash_rows().sum() if value.height else 0)
+            walk.add(
+                [(column, str(kind)) for column, kind in value.schema.items()],
+                value.hash_rows().sum() if value.height else 0,
+            )
         else:
             walk.add(value.name, str(value.dtype), value.hash().sum() if len(value) else 0)
     else:
@@ -539,7 +558,9 @@ def _ways():
     import random
 
     ways = dict.fromkeys(_LISTS, _Walk.sequence)
-    ways.update(dict.fromkeys((dict, collections.OrderedDict, collections.defaultdict, collections.Counter), _Walk.mapping))
+    ways.update(
+        dict.fromkeys((dict, collections.OrderedDict, collections.defaultdict, collections.Counter), _Walk.mapping)
+    )
     ways[types.FunctionType] = _Walk.function
     ways[types.MethodType] = _Walk.method
     ways[type] = _Walk.klass
@@ -548,9 +569,30 @@ def _ways():
     ways[functools.partial] = _partial
     for kind in (types.GeneratorType, types.CoroutineType, types.AsyncGeneratorType):
         ways[kind] = _generator
-    for kind in (io.TextIOWrapper, io.BufferedReader, io.BufferedWriter, io.FileIO, io.BufferedRandom, memoryview, _thread.LockType, type(_thread.RLock())):
+    for kind in (
+        io.TextIOWrapper,
+        io.BufferedReader,
+        io.BufferedWriter,
+        io.FileIO,
+        io.BufferedRandom,
+        memoryview,
+        _thread.LockType,
+        type(_thread.RLock()),
+    ):
         ways[kind] = _stuck
-    for sample in (iter([]), iter(()), iter({}), iter(set()), iter(range(0)), iter(""), enumerate([]), zip(), map(str, []), filter(None, []), reversed([])):
+    for sample in (
+        iter([]),
+        iter(()),
+        iter({}),
+        iter(set()),
+        iter(range(0)),
+        iter(""),
+        enumerate([]),
+        zip(),
+        map(str, []),
+        filter(None, []),
+        reversed([]),
+    ):
         ways[type(sample)] = _iterator
     return ways
 

@@ -389,4 +389,3 @@ def _events(data):
         name = data[place + 16 : place + 16 + length].rstrip(b"\0")
         yield number, mask, os.fsdecode(name)
         place += 16 + length
-

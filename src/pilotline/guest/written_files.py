@@ -50,7 +50,7 @@ def _held(path, suffix, data):
     if pandas is not None and suffix == ".feather":
         return pandas.read_feather(path)
     if suffix in {".pkl", ".pickle"}:
-        return pickle.loads(data)  # noqa: S301 (what the user's own code has just written)
+        return pickle.loads(data)
     if suffix in {".joblib", ".sav"} and "joblib" in sys.modules:
         return sys.modules["joblib"].load(path)
     if suffix == ".npz" and "numpy" in sys.modules:
@@ -58,7 +58,7 @@ def _held(path, suffix, data):
             return {name: archive[name] for name in archive.files}
     if pandas is not None and suffix in {".h5", ".hdf5", ".hdf"}:
         with pandas.HDFStore(path, "r") as store:
-            return {key: store[key] for key in store.keys()}  # noqa: SIM118 (a store, not a dict)
+            return {key: store[key] for key in store.keys()}
     return None
 
 

@@ -25,10 +25,8 @@ CrashPoint: TypeAlias = Literal[
 
 POINTS: tuple[CrashPoint, ...] = CrashPoint.__args__  # pyright: ignore[reportAttributeAccessIssue] - a Literal's own words
 
-_CHOSEN = os.environ.get("PILOTLINE_CRASH_AT")
-
 
 def reached(point: CrashPoint) -> None:
     """End the process as ``kill -9`` would, where ``PILOTLINE_CRASH_AT`` names this point."""
-    if point == _CHOSEN:
+    if point == os.environ.get("PILOTLINE_CRASH_AT"):
         os.kill(os.getpid(), signal.SIGKILL)

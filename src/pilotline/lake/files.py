@@ -133,6 +133,8 @@ class Files:
         change = _updates()
         updates: list[Any] = []
         if schema.as_struct() != old.schema().as_struct():
+            number = max(each.schema_id for each in old.schemas) + 1
+            schema = schema.model_copy(update={"schema_id": number})
             updates += [change.AddSchemaUpdate(schema=schema), change.SetCurrentSchemaUpdate(schema_id=-1)]
         if notes is not None:
             updates.append(change.SetPropertiesUpdate(updates={NOTES: json.dumps(notes)}))

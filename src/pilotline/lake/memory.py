@@ -495,7 +495,7 @@ class MemoryCatalog:
     ) -> Commit:
         parent = self._state.commits[row.head]
         commit = Commit(
-            id=CommitId(f"{len(self._state.commits):012x}"),
+            id=CommitId(f"{len(self._state.commits):012x}"[::-1]),
             branch=row.name,
             seq=parent.seq + 1,
             parent=parent.id,

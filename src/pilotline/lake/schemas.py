@@ -91,7 +91,9 @@ def fit(data: ArrowTable, schema: Schema) -> ArrowTable:
 
 def _iceberg(incoming: ArrowSchema) -> Schema:
     import pyarrow as pa
-    from pyiceberg.io.pyarrow import _pyarrow_to_schema_without_ids  # pyright: ignore[reportPrivateUsage]
+    from pyiceberg.io import pyarrow as bridge
+
+    convert = bridge._pyarrow_to_schema_without_ids  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
 
     lowered = [name.lower() for name in incoming.names]
     twice = sorted({name for name in incoming.names if lowered.count(name.lower()) > 1})
@@ -103,8 +105,8 @@ def _iceberg(incoming: ArrowSchema) -> Schema:
     for field in incoming:
         kind = pa.string() if pa.types.is_null(field.type) else field.type
         try:
-            _pyarrow_to_schema_without_ids(pa.schema([field.with_type(kind)]))
-        except (TypeError, ValueError, NotImplementedError) as error:
+            convert(pa.schema([field.with_type(kind)]))
+        except (bridge.UnsupportedPyArrowTypeException, TypeError, ValueError, NotImplementedError) as error:
             raise NotATable(
                 f"column {field.name} is {field.type}, which a table cannot hold",
                 try_next="convert the column, or publish the value as an artifact",
@@ -112,7 +114,7 @@ def _iceberg(incoming: ArrowSchema) -> Schema:
                 type=str(field.type),
             ) from error
         fields.append(pa.field(field.name, kind))
-    return _pyarrow_to_schema_without_ids(pa.schema(fields))
+    return convert(pa.schema(fields))
 
 
 def _optional(field: NestedField) -> NestedField:

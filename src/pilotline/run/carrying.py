@@ -154,6 +154,7 @@ class _Carrier:
         began = time.perf_counter()
         take_over(self.lake, self.around)
         self.number = self.records.start(self.plan, author=self.author)
+        wrong = ""
         try:
             with _sigterm_as_interrupt():
                 outcome = self._stages()
@@ -168,6 +169,7 @@ class _Carrier:
         except PilotlineError as error:
             self._end(error.message)
             self.records.failed(self.number, f"{error.code}: {error.message}")
+            wrong = f"{error.code}: {error.message}"
             error.facts = {**error.facts, "run": run_name(self.number), "branch": self.branch}
             raise
         except BaseException as error:
@@ -177,6 +179,7 @@ class _Carrier:
         finally:
             shutil.rmtree(self._folder / "work", ignore_errors=True)
             shutil.rmtree(self._folder / "values", ignore_errors=True)
+            self._report(wrong)
         return Outcome(
             run=run_name(self.number), state=outcome.state, branch=self.branch, commit=outcome.commit, made=outcome.made,
             verdicts=outcome.verdicts, steps=dict(self.steps), seconds=time.perf_counter() - began,
@@ -185,6 +188,16 @@ class _Carrier:
     @property
     def _folder(self) -> Path:
         return self.around.project.runs / run_name(self.number)
+
+    def _report(self, wrong: str) -> None:
+        """Write the report. What it cannot tell is no reason to take back what was published."""
+        from pilotline.run.report import write_report
+
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            write_report(self.plan, self.number, self.records, self.lake, self._folder, error=wrong)
+        except Exception as error:
+            self._tell("no report", because=f"{type(error).__name__}: {error}")
 
     def _end(self, because: str) -> None:
         if self.branch:

@@ -16,12 +16,13 @@ from pilotline.guest.keys import digest
 from pilotline.run.digests import mark_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
-__all__ = ["Environment", "NoEnvironment", "choose_python", "environment_of"]
+__all__ = ["Environment", "NoEnvironment", "choose_python", "environment_of", "neighbours"]
 
 _GUEST: Final = Path(__file__).parent.parent / "guest"
 _NEIGHBOURS: Final = (".venv", "venv", "env", ".env", ".conda")
+_PROGRAMS: Final = ("bin/python", "Scripts/python.exe", "python.exe") if os.name == "nt" else ("bin/python",)
 
 
 class NoEnvironment(UsageError):
@@ -44,6 +45,8 @@ class Environment:
     standard: frozenset[str]
     #: Where modules are looked for that belong neither to Python nor to a distribution.
     places: tuple[Path, ...]
+    #: What changes when the interpreter is replaced, or something is installed or removed.
+    marks: tuple[str, ...] = ()
 
     def fingerprint(self, modules: Iterable[str]) -> str:
         """One text for the interpreter and all that some modules bring with them.
@@ -83,18 +86,21 @@ def choose_python(folder: Path, asked: str | None) -> Path:
         active = os.environ.get(variable)
         if active and Path(active) != Path(sys.prefix) and (python := _python_in(Path(active))):
             return python
-    for parent in (folder, *folder.parents):
-        for name in _NEIGHBOURS:
-            if python := _python_in(parent / name):
-                return python
+    for python in neighbours(folder):
+        if python.is_file():
+            return python
     return Path(sys.executable)
 
 
+def neighbours(folder: Path) -> Iterator[Path]:
+    """Where an interpreter beside a folder or above it might be."""
+    for parent in (folder, *folder.parents):
+        for name in _NEIGHBOURS:
+            yield from (parent / name / program for program in _PROGRAMS)
+
+
 def _python_in(environment: Path) -> Path | None:
-    for name in ("bin/python", "Scripts/python.exe", "python.exe"):
-        if (environment / name).is_file():
-            return environment / name
-    return None
+    return next((environment / name for name in _PROGRAMS if (environment / name).is_file()), None)
 
 
 def environment_of(python: Path, cache: Path) -> Environment:
@@ -133,8 +139,11 @@ def environment_of(python: Path, cache: Path) -> Environment:
 
 def _marks(python: Path, facts: Mapping[str, Any]) -> list[Any]:
     """What changes when the interpreter is replaced, or when something is installed or removed."""
-    looked_at = [str(python), str(Path(facts["prefix"]) / "pyvenv.cfg"), *facts["sites"]]
-    return [[place, list(mark_of(place) or ())] for place in looked_at]
+    return [[place, list(mark_of(place) or ())] for place in _looked_at(python, facts)]
+
+
+def _looked_at(python: Path, facts: Mapping[str, Any]) -> list[str]:
+    return [str(python), str(Path(facts["prefix"]) / "pyvenv.cfg"), *facts["sites"]]
 
 
 def _environment(python: Path, facts: Mapping[str, Any]) -> Environment:
@@ -154,4 +163,5 @@ def _environment(python: Path, facts: Mapping[str, Any]) -> Environment:
         modules=facts["modules"],
         standard=frozenset(facts["standard"] or sys.stdlib_module_names),
         places=tuple(places),
+        marks=tuple(_looked_at(python, facts)),
     )

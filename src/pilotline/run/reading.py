@@ -61,6 +61,8 @@ class Reading:
     code: Mapping[str, Code]
     #: Modules of the project itself that are imported.
     local: tuple[Path, ...]
+    #: Every file that was looked at, also those that are not there but would be read if they were.
+    marks: tuple[str, ...] = ()
 
 
 def read_pipeline(module: Path, project: Project, environment: Environment) -> Reading:
@@ -311,6 +313,7 @@ def _reading(facts: Mapping[str, Any], module: Path, contract: Contract) -> Read
         ),
         code={step: _code(each) for step, each in facts["code"].items()},
         local=tuple(Path(path) for path in facts["local"]),
+        marks=(*facts["marks"], str(module.with_suffix(".toml"))),
     )
 
 

@@ -1,0 +1,900 @@
+"""What every catalog promises, judged on the one in memory and the one on disk."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import UTC, date, datetime, timedelta
+
+import pyarrow as pa
+import pytest
+
+from pilotline.domain.access import (
+    And,
+    Compare,
+    In,
+    IsNull,
+    Mask,
+    NotFilter,
+    Or,
+    Scope,
+    StartsWith,
+)
+from pilotline.domain.tables import (
+    Append,
+    BadTableName,
+    Column,
+    MergeOn,
+    NoSuchTable,
+    Replace,
+    ReplacePartitions,
+    TableName,
+)
+from pilotline.lake.errors import (
+    BadBranch,
+    BadFilter,
+    BadKeys,
+    BranchNotOpen,
+    NeedsRebase,
+    NoSuchColumn,
+    NoSuchRef,
+    NotATable,
+    NotChecked,
+    NotItsParent,
+    ProtectedBranch,
+    PublishConflict,
+    SchemaChanged,
+    StaleBranch,
+    Tainted,
+    UndoConflict,
+)
+from pilotline.lake.lake import open_lake
+from pilotline.lake.memory import MemoryCatalog
+
+OWNER = Scope.everything("the owner")
+ORDERS = TableName("sales", "orders")
+DAYS = TableName("sales", "days")
+
+
+def rows_of(catalog, name=ORDERS, at="main", scope=OWNER, **more):
+    return catalog.scan(name, scope, at, **more).read_all().to_pylist()
+
+
+def ids(catalog, at="main", name=ORDERS):
+    return [row["id"] for row in rows_of(catalog, name, at)]
+
+
+def orders(*numbers, **more):
+    return pa.table({"id": pa.array(numbers, pa.int64()), **more})
+
+
+def put(catalog, branch, data, mode=None, name=ORDERS, **more):
+    return catalog.write(branch, name, data, mode or Replace(), **more)
+
+
+def publish(catalog, branch, **more):
+    catalog.mark_checked(branch, catalog.branch(branch).head)
+    return catalog.publish(branch, **more)
+
+
+def land(catalog, data, mode=None, name=ORDERS, branch="landing", **more):
+    """Write one table and publish it."""
+    catalog.create_branch(branch)
+    put(catalog, branch, data, mode, name, **more)
+    return publish(catalog, branch).commit
+
+
+class CatalogContract:
+    """Every promise of the port."""
+
+    @pytest.fixture
+    def catalog(self, tmp_path):
+        raise NotImplementedError
+
+    # -- Branches and commits ------------------------------------------------------------------------------------------
+
+    def test_a_new_lake_has_main_without_tables_at_its_first_commit(self, catalog):
+        main = catalog.branch("main")
+        assert (main.state, main.parent, main.tainted) == ("open", None, False)
+        assert catalog.tables("main") == ()
+        assert [commit.kind for commit in catalog.log()] == ["init"]
+
+    def test_what_is_written_to_a_branch_is_seen_there_and_nowhere_else(self, catalog):
+        catalog.create_branch("mine")
+        catalog.create_branch("yours")
+        put(catalog, "mine", orders(1, 2))
+        assert ids(catalog, "mine") == [1, 2]
+        assert catalog.tables("main") == catalog.tables("yours") == ()
+
+    def test_a_branch_sees_the_commit_it_was_opened_on_whatever_is_published_later(self, catalog):
+        land(catalog, orders(1))
+        catalog.create_branch("old")
+        land(catalog, orders(2), branch="second")
+        assert (ids(catalog, "old"), ids(catalog, "main")) == ([1], [2])
+
+    def test_a_branch_of_a_branch_sees_what_is_written_there(self, catalog):
+        catalog.create_branch("outer")
+        put(catalog, "outer", orders(1))
+        catalog.create_branch("inner", "outer")
+        put(catalog, "outer", orders(2))
+        assert (ids(catalog, "inner"), ids(catalog, "outer")) == ([1], [2])
+        assert catalog.branch("inner").parent == "outer"
+
+    def test_a_pinned_commit_never_changes(self, catalog):
+        catalog.create_branch("mine")
+        pinned = put(catalog, "mine", orders(1)).commit
+        put(catalog, "mine", orders(2))
+        assert ids(catalog, pinned) == [1]
+        assert ids(catalog, pinned.id) == [1]
+        assert ids(catalog, pinned.id[:8]) in ([1], [2])
+
+    def test_main_cannot_be_written_to(self, catalog):
+        with pytest.raises(ProtectedBranch):
+            put(catalog, "main", orders(1))
+        with pytest.raises(ProtectedBranch):
+            catalog.drop("main", ORDERS)
+
+    def test_a_name_in_use_is_refused_until_its_branch_is_gone(self, catalog):
+        catalog.create_branch("mine")
+        with pytest.raises(BadBranch):
+            catalog.create_branch("mine")
+        catalog.discard("mine")
+        assert catalog.create_branch("mine").state == "open"
+
+    @pytest.mark.parametrize("name", ["", "has blank", "abcd1234", "2026-11-24", "main~1", "-x"])
+    def test_a_name_that_reads_as_something_else_is_refused(self, catalog, name):
+        with pytest.raises(BadBranch):
+            catalog.create_branch(name)
+
+    def test_an_unknown_name_says_which_one_is_near(self, catalog):
+        catalog.create_branch("prices")
+        with pytest.raises(NoSuchRef, match="Did you mean prices"):
+            catalog.resolve("price")
+        with pytest.raises(NoSuchRef, match="Did you mean prices"):
+            catalog.branch("price")
+
+    def test_commits_are_named_by_steps_back_tag_and_time(self, catalog):
+        first = land(catalog, orders(1))
+        second = land(catalog, orders(2), branch="second")
+        catalog.tag("release-1", first)
+        assert catalog.resolve("main") == second
+        assert catalog.resolve("main~1") == first
+        assert catalog.resolve("release-1") == first
+        assert catalog.resolve(first.at) == first
+        assert catalog.resolve(first.at.isoformat()) == first
+        assert catalog.resolve(second.at + timedelta(days=1)) == second
+        assert catalog.tags() == {"release-1": first.id}
+        with pytest.raises(NoSuchRef):
+            catalog.resolve("main~9")
+        with pytest.raises(NoSuchRef):
+            catalog.resolve(datetime(2000, 1, 1, tzinfo=UTC))
+
+    def test_a_tag_stays_on_its_commit(self, catalog):
+        first = land(catalog, orders(1))
+        catalog.tag("v1", first)
+        catalog.tag("v1", first)
+        land(catalog, orders(2), branch="second")
+        with pytest.raises(BadBranch):
+            catalog.tag("v1", "main")
+        with pytest.raises(BadBranch):
+            catalog.tag("main", first)
+        assert catalog.resolve("v1") == first
+
+    def test_the_log_goes_through_the_branch_down_to_the_first_commit(self, catalog):
+        published = land(catalog, orders(1))
+        catalog.create_branch("mine")
+        written = put(catalog, "mine", orders(5), name=DAYS, message="try", author="ada").commit
+        assert [commit.id for commit in catalog.log("mine")][:2] == [written.id, published.id]
+        assert [commit.kind for commit in catalog.log("mine")] == ["write", "publish", "init"]
+        assert (written.author, written.message, written.tables) == ("ada", "try", (DAYS,))
+        assert catalog.log("mine", table=DAYS) == (written,)
+        assert len(catalog.log("mine", limit=1)) == 1
+
+    def test_times_on_a_branch_only_grow(self, catalog):
+        for number in range(5):
+            land(catalog, orders(number), branch=f"b{number}")
+        times = [commit.at for commit in catalog.log()]
+        assert times == sorted(set(times), reverse=True)
+
+    # -- Tables --------------------------------------------------------------------------------------------------------
+
+    def test_what_is_known_of_a_table_is_told_without_reading_it(self, catalog):
+        commit = land(catalog, orders(1, 2, amount=[1.5, None]), author="ada")
+        (info,) = catalog.tables("main")
+        assert info == catalog.table(ORDERS, "main")
+        assert (info.table, info.rows, info.commit, info.at) == (ORDERS, 2, commit.id, commit.at)
+        assert info.columns == (Column(name="id", type="long"), Column(name="amount", type="double"))
+
+    def test_tables_come_by_name(self, catalog):
+        catalog.create_branch("mine")
+        for name in ("sales.z", "ads.b", "sales.a"):
+            put(catalog, "mine", orders(1), name=TableName.parse(name))
+        assert [str(info.table) for info in catalog.tables("mine")] == ["ads.b", "sales.a", "sales.z"]
+
+    def test_a_missing_table_says_which_one_is_near(self, catalog):
+        land(catalog, orders(1))
+        with pytest.raises(NoSuchTable, match=r"Did you mean sales\.orders"):
+            rows_of(catalog, TableName("sales", "ordres"))
+
+    def test_a_name_that_differs_in_case_alone_is_refused(self, catalog):
+        catalog.create_branch("mine")
+        put(catalog, "mine", orders(1))
+        with pytest.raises(BadTableName):
+            put(catalog, "mine", orders(1), name=TableName("sales", "Orders"))
+
+    def test_a_dropped_table_is_gone_and_its_past_is_not(self, catalog):
+        before = land(catalog, orders(1))
+        catalog.create_branch("mine")
+        catalog.drop("mine", ORDERS)
+        assert catalog.tables("mine") == ()
+        publish(catalog, "mine")
+        with pytest.raises(NoSuchTable):
+            catalog.table(ORDERS, "main")
+        assert ids(catalog, before) == [1]
+        catalog.create_branch("again")
+        with pytest.raises(NoSuchTable):
+            catalog.drop("again", ORDERS)
+
+    def test_a_table_made_again_after_a_drop_starts_afresh(self, catalog):
+        catalog.create_branch("mine")
+        put(catalog, "mine", orders(1))
+        catalog.drop("mine", ORDERS)
+        put(catalog, "mine", pa.table({"name": ["x"]}))
+        assert rows_of(catalog, at="mine") == [{"name": "x"}]
+
+    # -- Write modes ---------------------------------------------------------------------------------------------------
+
+    def test_replace_keeps_the_order_of_rows_and_columns(self, catalog):
+        catalog.create_branch("mine")
+        put(catalog, "mine", pa.table({"b": [3, 1, 2], "a": ["x", None, "y"]}))
+        put(catalog, "mine", pa.table({"a": ["q"], "b": [9]}))
+        assert list(rows_of(catalog, at="mine")[0].items()) == [("a", "q"), ("b", 9)]
+
+    def test_append_adds_after_what_is_there(self, catalog):
+        catalog.create_branch("mine")
+        written = [put(catalog, "mine", orders(*each), Append()).rows for each in ([1, 2], [], [3])]
+        assert written == [2, 2, 3]
+        assert ids(catalog, "mine") == [1, 2, 3]
+
+    def test_partitions_that_occur_in_what_is_written_make_room(self, catalog):
+        catalog.create_branch("mine")
+        by = ReplacePartitions(by="day")
+        put(catalog, "mine", orders(1, 2, 3, day=["mon", "tue", None]), by)
+        put(catalog, "mine", orders(4, 5, day=["tue", "wed"]), by)
+        assert sorted(ids(catalog, "mine")) == [1, 3, 4, 5]
+        put(catalog, "mine", orders(6, day=pa.array([None], pa.string())), by)
+        assert sorted(ids(catalog, "mine")) == [1, 4, 5, 6]
+
+    def test_partitions_are_replaced_in_a_table_that_was_written_otherwise(self, catalog):
+        catalog.create_branch("mine")
+        put(catalog, "mine", orders(1, 2, 3, day=["mon", "tue", "tue"]))
+        put(catalog, "mine", orders(4, day=["tue"]), ReplacePartitions(by="day"))
+        assert sorted(ids(catalog, "mine")) == [1, 4]
+
+    def test_nothing_written_by_partition_replaces_nothing(self, catalog):
+        catalog.create_branch("mine")
+        put(catalog, "mine", orders(1, day=["mon"]))
+        put(catalog, "mine", orders(day=pa.array([], pa.string())), ReplacePartitions(by="day"))
+        assert ids(catalog, "mine") == [1]
+
+    def test_merge_replaces_rows_with_equal_keys_and_adds_the_others(self, catalog):
+        catalog.create_branch("mine")
+        put(catalog, "mine", orders(1, 2, 3, line=["a", "a", "b"], n=[1, 2, 3]))
+        put(catalog, "mine", orders(2, 9, line=["a", "z"], n=[20, 90]), MergeOn(keys=("id", "line")))
+        found = {(row["id"], row["line"]): row["n"] for row in rows_of(catalog, at="mine")}
+        assert found == {(1, "a"): 1, (2, "a"): 20, (3, "b"): 3, (9, "z"): 90}
+        put(catalog, "mine", orders(3, line=["b"], n=[30]), MergeOn(keys=("id",)))
+        assert sorted(ids(catalog, "mine")) == [1, 2, 3, 9]
+
+    def test_a_merge_into_many_files_touches_only_rows_with_its_keys(self, catalog):
+        catalog.create_branch("mine")
+        for start in range(0, 50, 10):
+            put(catalog, "mine", orders(*range(start, start + 10), n=[0] * 10), Append())
+        put(catalog, "mine", orders(5, 6, 45, n=[1, 1, 1]), MergeOn(keys=("id",)))
+        found = {row["id"]: row["n"] for row in rows_of(catalog, at="mine")}
+        assert found == {number: int(number in {5, 6, 45}) for number in range(50)}
+        assert catalog.table(ORDERS, "mine").rows == 50
+
+    @pytest.mark.parametrize(
+        "data", [orders(1, 1), pa.table({"id": pa.array([None], pa.int64())})], ids=["twice", "null"]
+    )
+    def test_keys_that_name_no_single_row_are_refused(self, catalog, data):
+        catalog.create_branch("mine")
+        with pytest.raises(BadKeys):
+            put(catalog, "mine", data, MergeOn(keys=("id",)))
+        assert catalog.tables("mine") == ()
+
+    def test_a_key_or_partition_that_is_no_column_is_refused(self, catalog):
+        catalog.create_branch("mine")
+        with pytest.raises(NoSuchColumn):
+            put(catalog, "mine", orders(1), MergeOn(keys=("nr",)))
+        with pytest.raises(NoSuchColumn):
+            put(catalog, "mine", orders(1), ReplacePartitions(by="day"))
+
+    def test_an_empty_table_is_a_table(self, catalog):
+        catalog.create_branch("mine")
+        put(catalog, "mine", orders(name=pa.array([], pa.string())))
+        result = catalog.scan(ORDERS, OWNER, "mine").read_all()
+        assert (result.num_rows, result.column_names) == (0, ["id", "name"])
+
+    def test_rows_without_columns_and_columns_without_a_type_are_refused(self, catalog):
+        catalog.create_branch("mine")
+        with pytest.raises(NotATable):
+            put(catalog, "mine", pa.table({"id": [1], "ID": [2]}))
+        with pytest.raises(NotATable):
+            put(catalog, "mine", pa.table({"x": pa.array([1], pa.duration("s"))}))
+
+    def test_nested_and_odd_types_come_back(self, catalog):
+        catalog.create_branch("mine")
+        data = pa.table(
+            {
+                "l": [[1, 2], None, []],
+                "s": [{"a": 1, "b": "x"}, None, {"a": None, "b": "y"}],
+                "d": [date(2026, 1, 1), None, date(1, 1, 1)],
+                "b": [b"\x00", None, b""],
+                "odd name!": [True, None, False],
+            }
+        )
+        put(catalog, "mine", data)
+        assert rows_of(catalog, at="mine") == data.to_pylist()
+
+    def test_a_reader_of_batches_is_written_as_a_table_is(self, catalog):
+        catalog.create_branch("mine")
+        put(catalog, "mine", orders(1, 2, 3).to_reader(max_chunksize=1))
+        assert ids(catalog, "mine") == [1, 2, 3]
+
+    def test_notes_of_a_frame_are_kept_with_its_table(self, catalog):
+        catalog.create_branch("mine")
+        put(catalog, "mine", orders(1), notes={"kind": "frame", "index": [1, None, "x"]})
+        assert catalog.frame_notes(ORDERS, "mine") == {"kind": "frame", "index": [1, None, "x"]}
+        put(catalog, "mine", orders(1))
+        assert catalog.frame_notes(ORDERS, "mine") is None
+
+    # -- Schema --------------------------------------------------------------------------------------------------------
+
+    def test_new_columns_and_wider_types_come_by_themselves(self, catalog):
+        catalog.create_branch("mine")
+        put(catalog, "mine", pa.table({"a": pa.array([1], pa.int32()), "f": pa.array([0.5], pa.float32())}))
+        written = put(
+            catalog,
+            "mine",
+            pa.table({"f": pa.array([0.25], pa.float64()), "a": pa.array([2**40], pa.int64()), "new": ["x"]}),
+            Append(),
+        )
+        assert sorted(written.schema_changes) == [
+            "a widened from int to long",
+            "f widened from float to double",
+            "new column new (string)",
+        ]
+        assert rows_of(catalog, at="mine") == [
+            {"a": 1, "f": 0.5, "new": None},
+            {"a": 2**40, "f": 0.25, "new": "x"},
+        ]
+
+    def test_narrower_values_go_into_a_wider_column_unchanged(self, catalog):
+        catalog.create_branch("mine")
+        put(catalog, "mine", pa.table({"x": [0.5]}))
+        put(catalog, "mine", pa.table({"x": pa.array([3], pa.int64())}), Append())
+        put(catalog, "mine", pa.table({"x": pa.array([None], pa.null())}), Append())
+        assert [row["x"] for row in rows_of(catalog, at="mine")] == [0.5, 3.0, None]
+        with pytest.raises(NotATable):
+            put(catalog, "mine", pa.table({"x": [2**53 + 1]}), Append())
+
+    @pytest.mark.parametrize("mode", [Append(), Replace(), MergeOn(keys=("id",)), ReplacePartitions(by="id")])
+    def test_any_other_change_is_refused_with_what_differs(self, catalog, mode):
+        catalog.create_branch("mine")
+        put(catalog, "mine", orders(1, name=["x"], n=[1]))
+        with pytest.raises(SchemaChanged) as caught:
+            put(catalog, "mine", orders(2, name=[5]), mode)
+        assert caught.value.facts["differences"] == ["name is string and would become long", "n (long) is missing"]
+        assert rows_of(catalog, at="mine") == [{"id": 1, "name": "x", "n": 1}]
+
+    def test_a_replace_may_change_the_schema_where_that_is_allowed(self, catalog):
+        catalog.create_branch("mine")
+        before = put(catalog, "mine", orders(1, name=["x"], n=[1])).commit
+        written = put(catalog, "mine", orders(2, name=[5]), Replace(allow_schema_change=True))
+        assert written.schema_changes == ("name is string and would become long", "n (long) is missing")
+        assert rows_of(catalog, at="mine") == [{"id": 2, "name": 5}]
+        assert rows_of(catalog, at=before) == [{"id": 1, "name": "x", "n": 1}]
+
+    def test_the_column_that_a_table_is_divided_by_may_go_where_that_is_allowed(self, catalog):
+        catalog.create_branch("mine")
+        put(catalog, "mine", orders(1, day=["mon"]), ReplacePartitions(by="day"))
+        put(catalog, "mine", orders(2), Replace(allow_schema_change=True))
+        put(catalog, "mine", orders(3), Append())
+        assert ids(catalog, "mine") == [2, 3]
+
+    # -- Publish -------------------------------------------------------------------------------------------------------
+
+    def test_publish_moves_all_changed_tables_in_one_commit(self, catalog):
+        catalog.create_branch("mine", owner="ada", run="run-7")
+        put(catalog, "mine", orders(1))
+        put(catalog, "mine", orders(7), name=DAYS)
+        head = catalog.branch("mine").head
+        published = publish(catalog, "mine", message="nightly")
+        commit = published.commit
+        assert published.tables == commit.tables == (DAYS, ORDERS)
+        assert (commit.kind, commit.author, commit.message, commit.run) == ("publish", "ada", "nightly", "run-7")
+        assert (commit.merged, commit.branch, commit.seq) == (head, "main", 1)
+        assert (ids(catalog), ids(catalog, name=DAYS)) == ([1], [7])
+        assert catalog.branch("mine").state == "published"
+
+    def test_equal_contents_keep_their_snapshot_through_publish(self, catalog):
+        catalog.create_branch("mine")
+        snapshot = put(catalog, "mine", orders(1)).snapshot
+        publish(catalog, "mine")
+        assert catalog.table(ORDERS, "main").snapshot == snapshot
+
+    def test_a_branch_that_changed_nothing_publishes_no_commit(self, catalog):
+        catalog.create_branch("mine")
+        before = catalog.resolve("main")
+        published = publish(catalog, "mine")
+        assert (published.commit, published.tables) == (before, ())
+
+    def test_a_table_made_and_dropped_again_is_no_change(self, catalog):
+        catalog.create_branch("mine")
+        put(catalog, "mine", orders(1))
+        catalog.drop("mine", ORDERS)
+        assert publish(catalog, "mine").tables == ()
+
+    def test_nothing_unchecked_is_published_unless_one_insists(self, catalog):
+        catalog.create_branch("mine")
+        put(catalog, "mine", orders(1))
+        with pytest.raises(NotChecked):
+            catalog.publish("mine")
+        assert catalog.tables("main") == ()
+        catalog.publish("mine", require_checked=False)
+        assert ids(catalog) == [1]
+
+    def test_a_write_after_the_checks_makes_the_branch_unchecked(self, catalog):
+        catalog.create_branch("mine")
+        head = put(catalog, "mine", orders(1)).commit.id
+        assert catalog.mark_checked("mine", head).state == "checked"
+        put(catalog, "mine", orders(2))
+        assert catalog.branch("mine").state == "open"
+        with pytest.raises(NotChecked):
+            catalog.publish("mine")
+        with pytest.raises(StaleBranch):
+            catalog.mark_checked("mine", head)
+
+    def test_tables_that_only_one_side_changed_meet_without_conflict(self, catalog):
+        catalog.create_branch("a")
+        catalog.create_branch("b")
+        put(catalog, "a", orders(1))
+        put(catalog, "b", orders(2), name=DAYS)
+        publish(catalog, "a")
+        publish(catalog, "b")
+        assert (ids(catalog), ids(catalog, name=DAYS)) == ([1], [2])
+
+    def test_a_conflict_names_each_table_with_both_authors_and_moves_nothing(self, catalog):
+        land(catalog, orders(1))
+        catalog.create_branch("a")
+        catalog.create_branch("b")
+        put(catalog, "a", orders(2), author="ada")
+        put(catalog, "b", orders(3), author="bob")
+        put(catalog, "b", orders(9), name=DAYS)
+        publish(catalog, "a", author="ada")
+        before = catalog.resolve("main")
+        with pytest.raises(PublishConflict) as caught:
+            publish(catalog, "b")
+        assert type(caught.value) is PublishConflict
+        (conflict,) = caught.value.conflicts
+        assert (conflict.table, conflict.ours, conflict.theirs, conflict.rebaseable) == (ORDERS, "bob", "ada", False)
+        assert catalog.resolve("main") == before
+        assert catalog.branch("b").state == "checked"
+
+    def test_the_same_new_table_on_both_sides_is_a_conflict(self, catalog):
+        for name in ("a", "b"):
+            catalog.create_branch(name)
+            put(catalog, name, orders(1), Append())
+        publish(catalog, "a")
+        with pytest.raises(PublishConflict) as caught:
+            publish(catalog, "b")
+        assert not isinstance(caught.value, NeedsRebase)
+
+    def test_a_drop_against_a_change_is_a_conflict(self, catalog):
+        land(catalog, orders(1))
+        catalog.create_branch("a")
+        catalog.create_branch("b")
+        catalog.drop("a", ORDERS)
+        put(catalog, "b", orders(2), Append())
+        publish(catalog, "a")
+        with pytest.raises(PublishConflict):
+            publish(catalog, "b")
+
+    def test_a_change_that_was_undone_is_no_conflict(self, catalog):
+        land(catalog, orders(1))
+        catalog.create_branch("mine")
+        put(catalog, "mine", orders(5))
+        other = land(catalog, orders(2), branch="other")
+        catalog.undo(other.id)
+        publish(catalog, "mine")
+        assert ids(catalog) == [5]
+
+    def test_publish_stops_where_the_base_is_not_the_expected_one(self, catalog):
+        base = catalog.resolve("main").id
+        catalog.create_branch("mine")
+        head = put(catalog, "mine", orders(1)).commit.id
+        catalog.mark_checked("mine", head)
+        with pytest.raises(StaleBranch):
+            catalog.publish("mine", expect=head)
+        assert catalog.publish("mine", expect=base).commit.parent == base
+
+    def test_a_branch_is_published_onto_its_parent_alone(self, catalog):
+        catalog.create_branch("outer")
+        put(catalog, "outer", orders(1))
+        catalog.create_branch("inner", "outer")
+        put(catalog, "inner", orders(2))
+        catalog.mark_checked("inner", catalog.branch("inner").head)
+        with pytest.raises(NotItsParent):
+            catalog.publish("inner")
+        catalog.publish("inner", "outer")
+        assert (ids(catalog, "outer"), catalog.tables("main")) == ([2], ())
+        assert catalog.branch("outer").state == "open"
+
+    def test_a_published_branch_is_done(self, catalog):
+        catalog.create_branch("mine")
+        put(catalog, "mine", orders(1))
+        publish(catalog, "mine")
+        with pytest.raises(BranchNotOpen):
+            put(catalog, "mine", orders(2))
+        with pytest.raises(BranchNotOpen):
+            catalog.publish("mine", require_checked=False)
+        with pytest.raises(ProtectedBranch):
+            catalog.publish("main")
+
+    def test_rows_of_others_are_kept_with_a_publish_or_not_at_all(self, catalog):
+        self.prepare_rows(catalog)
+        land(catalog, orders(1))
+        catalog.create_branch("mine")
+        put(catalog, "mine", orders(2))
+        catalog.mark_checked("mine", catalog.branch("mine").head)
+        before = catalog.resolve("main")
+
+        def publish_and_die():
+            with catalog.transaction() as tx:
+                catalog.publish("mine", within=tx)
+                tx.execute("INSERT INTO note (word) VALUES (:word)", word="lost")
+                raise RuntimeError("dies")
+
+        with pytest.raises(RuntimeError, match="dies"):
+            publish_and_die()
+        assert (catalog.resolve("main"), catalog.branch("mine").state, self.rows(catalog)) == (before, "checked", [])
+        with catalog.transaction() as tx:
+            commit = catalog.publish("mine", within=tx).commit
+            tx.execute("INSERT INTO note (word) VALUES (:word)", word=commit.id)
+        assert (catalog.resolve("main"), self.rows(catalog)) == (commit, [commit.id])
+        with catalog.transaction() as tx:
+            undone = catalog.undo(commit.id, within=tx)
+        assert (catalog.resolve("main"), ids(catalog)) == (undone, [1])
+
+    def prepare_rows(self, catalog):
+        """Make the table of somebody else's rows."""
+
+    def rows(self, catalog):
+        raise NotImplementedError
+
+    # -- Failed branches -----------------------------------------------------------------------------------------------
+
+    def test_a_failed_branch_can_be_read_and_never_published(self, catalog):
+        catalog.create_branch("mine")
+        put(catalog, "mine", orders(1))
+        failed = catalog.mark_failed("mine", "amount is negative in 3 rows")
+        assert (failed.state, failed.because) == ("failed", "amount is negative in 3 rows")
+        assert ids(catalog, "mine") == [1]
+        with pytest.raises(BranchNotOpen):
+            put(catalog, "mine", orders(2))
+        with pytest.raises(BranchNotOpen):
+            catalog.mark_checked("mine", failed.head)
+        with pytest.raises(Tainted):
+            catalog.publish("mine", require_checked=False)
+
+    def test_what_descends_from_a_failed_branch_is_never_published(self, catalog):
+        catalog.create_branch("run")
+        put(catalog, "run", orders(1))
+        catalog.create_branch("early", "run")
+        catalog.mark_failed("run", "")
+        assert catalog.create_branch("late", "run").tainted
+        catalog.create_branch("later", "late")
+        for name in ("early", "late", "later"):
+            put(catalog, name, orders(2))
+            catalog.mark_checked(name, catalog.branch(name).head)
+            for onto in ("main", "run"):
+                with pytest.raises(Tainted):
+                    catalog.publish(name, onto)
+        assert catalog.tables("main") == ()
+
+    def test_a_branch_of_a_commit_of_a_failed_branch_is_tainted_too(self, catalog):
+        catalog.create_branch("run")
+        commit = put(catalog, "run", orders(1)).commit
+        catalog.mark_failed("run", "")
+        assert catalog.create_branch("fork", commit.id).tainted
+
+    def test_a_discarded_branch_is_gone_and_its_commits_are_not(self, catalog):
+        catalog.create_branch("mine")
+        commit = put(catalog, "mine", orders(1)).commit
+        assert catalog.discard("mine").state == "closed"
+        assert [branch.name for branch in catalog.branches()] == ["main"]
+        assert [branch.name for branch in catalog.branches(every=True)] == ["main", "mine"]
+        assert ids(catalog, commit.id) == [1]
+        with pytest.raises(BranchNotOpen):
+            catalog.discard("mine")
+        with pytest.raises(ProtectedBranch):
+            catalog.discard("main")
+
+    # -- Rebase --------------------------------------------------------------------------------------------------------
+
+    def test_appends_of_both_sides_are_joined_and_must_be_checked_again(self, catalog):
+        land(catalog, orders(1))
+        for name, number in (("a", 2), ("b", 3)):
+            catalog.create_branch(name)
+            put(catalog, name, orders(number), Append())
+        put(catalog, "b", orders(30), Append())
+        put(catalog, "b", orders(9), name=DAYS)
+        onto = publish(catalog, "a").commit
+        with pytest.raises(NeedsRebase) as caught:
+            publish(catalog, "b")
+        assert [each.rebaseable for each in caught.value.conflicts] == [True]
+        assert catalog.rebase("b") == (ORDERS,)
+        branch = catalog.branch("b")
+        assert (branch.state, branch.base, ids(catalog, "b")) == ("open", onto.id, [1, 2, 3, 30])
+        assert ids(catalog, "main") == [1, 2]
+        with pytest.raises(NotChecked):
+            catalog.publish("b")
+        assert publish(catalog, "b").tables == (DAYS, ORDERS)
+        assert (ids(catalog), ids(catalog, name=DAYS)) == ([1, 2, 3, 30], [9])
+        assert catalog.table(ORDERS, "main").rows == 4
+
+    def test_a_third_appender_still_needs_only_a_rebase(self, catalog):
+        land(catalog, orders(1))
+        for name in ("a", "b", "c"):
+            catalog.create_branch(name)
+            put(catalog, name, orders(ord(name)), Append())
+        publish(catalog, "a")
+        for name in ("b", "c"):
+            with pytest.raises(NeedsRebase):
+                publish(catalog, name)
+            catalog.rebase(name)
+            publish(catalog, name)
+        assert ids(catalog) == [1, 97, 98, 99]
+
+    def test_a_rebase_of_other_changes_moves_nothing(self, catalog):
+        land(catalog, orders(1))
+        catalog.create_branch("a")
+        catalog.create_branch("b")
+        put(catalog, "a", orders(2), Append())
+        put(catalog, "b", orders(3))
+        put(catalog, "b", orders(4), Append())
+        publish(catalog, "a")
+        head = catalog.branch("b").head
+        with pytest.raises(PublishConflict):
+            catalog.rebase("b")
+        assert (catalog.branch("b").head, ids(catalog, "b")) == (head, [3, 4])
+
+    def test_a_rebase_onto_an_unchanged_table_brings_the_parents_other_tables(self, catalog):
+        catalog.create_branch("mine")
+        put(catalog, "mine", orders(1))
+        land(catalog, orders(5), name=DAYS, branch="other")
+        assert catalog.rebase("mine") == ()
+        assert (ids(catalog, "mine"), ids(catalog, "mine", DAYS)) == ([1], [5])
+
+    def test_a_commit_before_a_rebase_can_still_be_read(self, catalog):
+        land(catalog, orders(1))
+        catalog.create_branch("mine")
+        commit = put(catalog, "mine", orders(2), Append()).commit
+        land(catalog, orders(5), Append(), branch="other")
+        catalog.rebase("mine")
+        assert (ids(catalog, commit.id), ids(catalog, "mine")) == ([1, 2], [1, 5, 2])
+
+    # -- Undo ----------------------------------------------------------------------------------------------------------
+
+    def test_undo_takes_back_all_tables_of_a_commit_by_a_new_one(self, catalog):
+        land(catalog, orders(1))
+        catalog.create_branch("bad")
+        put(catalog, "bad", orders(2))
+        put(catalog, "bad", orders(7), name=DAYS)
+        bad = publish(catalog, "bad").commit
+        undone = catalog.undo(bad.id, author="ada")
+        assert (undone.kind, undone.undoes, undone.author, undone.tables) == ("undo", bad.id, "ada", (DAYS, ORDERS))
+        assert (ids(catalog), [str(info.table) for info in catalog.tables("main")]) == ([1], ["sales.orders"])
+        assert ids(catalog, bad) == [2]
+
+    def test_an_undo_can_be_undone(self, catalog):
+        land(catalog, orders(1))
+        second = land(catalog, orders(2), branch="second")
+        snapshot = catalog.table(ORDERS, "main").snapshot
+        catalog.undo(catalog.undo(second.id).id)
+        assert (ids(catalog), catalog.table(ORDERS, "main").snapshot) == ([2], snapshot)
+
+    def test_an_earlier_commit_can_be_undone_while_its_tables_are_as_it_left_them(self, catalog):
+        first = land(catalog, orders(1))
+        land(catalog, orders(2), name=DAYS, branch="second")
+        catalog.undo(first.id)
+        assert [str(info.table) for info in catalog.tables("main")] == ["sales.days"]
+
+    def test_undo_stops_where_a_table_changed_since(self, catalog):
+        first = land(catalog, orders(1))
+        land(catalog, orders(2), branch="second")
+        with pytest.raises(UndoConflict, match=r"sales\.orders"):
+            catalog.undo(first.id)
+        assert ids(catalog) == [2]
+        with pytest.raises(UndoConflict):
+            catalog.undo(catalog.resolve("main~2").id)
+
+    def test_a_write_on_a_branch_can_be_undone_there(self, catalog):
+        catalog.create_branch("mine")
+        first = put(catalog, "mine", orders(1)).commit
+        put(catalog, "mine", orders(2))
+        catalog.undo(catalog.resolve("mine").id)
+        assert ids(catalog, "mine") == [1]
+        with pytest.raises(UndoConflict):
+            catalog.undo(catalog.log("mine")[1].id)
+        assert first.id in [commit.id for commit in catalog.log("mine")]
+
+    # -- Scan ----------------------------------------------------------------------------------------------------------
+
+    @pytest.fixture
+    def people(self, catalog):
+        catalog.create_branch("mine")
+        day = [
+            datetime(2026, 5, 17, 3, tzinfo=UTC),
+            None,
+            datetime(2025, 1, 2, tzinfo=UTC),
+            datetime(2026, 1, 1, tzinfo=UTC),
+        ]
+        put(
+            catalog,
+            "mine",
+            pa.table(
+                {
+                    "id": [1, 2, 3, 4],
+                    "city": ["Bonn", None, "Ulm", "Bern"],
+                    "mail": ["ann@x.de", "bob@y.org", None, "z@z.ch"],
+                    "pay": [10.0, 20.5, None, -1.0],
+                    "seen": pa.array(day, pa.timestamp("us", "UTC")),
+                }
+            ),
+        )
+        return catalog
+
+    def found(self, catalog, where, scope=OWNER):
+        return [row["id"] for row in rows_of(catalog, at="mine", scope=scope, filter=where, columns=["id"])]
+
+    @pytest.mark.parametrize(
+        ("where", "expected"),
+        [
+            (Compare("city", "=", "Bonn"), [1]),
+            (Compare("city", "!=", "Bonn"), [3, 4]),
+            (NotFilter(Compare("city", "=", "Bonn")), [3, 4]),
+            (Compare("pay", ">", 0), [1, 2]),
+            (Compare("pay", "<=", 10.0), [1, 4]),
+            (Compare("id", ">", 2.5), [3, 4]),
+            (Compare("id", "<", 10**30), None),
+            (In("city", ("Ulm", "Bern", "Rom")), [3, 4]),
+            (In("city", ()), []),
+            (NotFilter(In("city", ("Ulm",))), [1, 4]),
+            (IsNull("city"), [2]),
+            (NotFilter(IsNull("pay")), [1, 2, 4]),
+            (StartsWith("city", "B"), [1, 4]),
+            (And((Compare("pay", ">", 0), StartsWith("city", "B"))), [1]),
+            (Or((Compare("pay", ">", 15), IsNull("pay"))), [2, 3]),
+            (Or((Compare("city", "=", "Ulm"), NotFilter(Compare("pay", ">", 0)))), [3, 4]),
+            (Compare("seen", ">=", datetime(2026, 1, 1, tzinfo=UTC)), [1, 4]),
+            (Compare("seen", "=", datetime(2026, 1, 1, tzinfo=UTC)), [4]),
+        ],
+    )
+    def test_a_filter_is_read_as_sql_reads_it(self, people, where, expected):
+        if expected is None:
+            with pytest.raises((BadFilter, OverflowError, ValueError)):
+                self.found(people, where)
+        else:
+            assert self.found(people, where) == expected
+
+    @pytest.mark.parametrize(
+        "where",
+        [
+            Compare("city", "=", 1),
+            Compare("id", "=", "1"),
+            Compare("id", "=", True),
+            Compare("seen", ">", datetime(2026, 1, 1)),  # noqa: DTZ001 - the mistake
+            Compare("seen", ">", date(2026, 1, 1)),
+            StartsWith("id", "1"),
+        ],
+    )
+    def test_a_comparison_with_another_type_is_refused(self, people, where):
+        with pytest.raises(BadFilter):
+            self.found(people, where)
+
+    def test_columns_come_in_the_order_asked_for(self, people):
+        table = people.scan(ORDERS, OWNER, "mine", columns=["pay", "id"]).read_all()
+        assert table.column_names == ["pay", "id"]
+        with pytest.raises(NoSuchColumn, match="Did you mean city"):
+            people.scan(ORDERS, OWNER, "mine", columns=["citi"])
+
+    def test_a_scope_hides_columns_as_if_they_were_not_there(self, people):
+        scope = Scope(columns=("id", "city"))
+        assert rows_of(people, at="mine", scope=scope)[0] == {"id": 1, "city": "Bonn"}
+        for asked in ({"columns": ["pay"]}, {"filter": Compare("pay", ">", 0)}):
+            with pytest.raises(NoSuchColumn) as hidden:
+                rows_of(people, at="mine", scope=scope, **asked)
+            assert str(hidden.value) == "sales.orders has no column 'pay'."
+
+    def test_rows_of_a_scope_are_chosen_by_true_values_even_of_hidden_columns(self, people):
+        scope = Scope(columns=("id",), rows=Compare("pay", ">", 0))
+        assert rows_of(people, at="mine", scope=scope) == [{"id": 1}, {"id": 2}]
+        masked = Scope(masks=(Mask("city", "replace-with-null"),), rows=Compare("city", "=", "Ulm"))
+        assert [row["city"] for row in rows_of(people, at="mine", scope=masked)] == [None]
+
+    @pytest.mark.parametrize(
+        ("mask", "expected"),
+        [
+            (Mask("mail", "replace-with-null"), [None, None, None, None]),
+            (Mask("mail", "mask-alphanum"), ["xxx@x.xx", "xxx@x.xxx", None, "x@x.xx"]),
+            (Mask("mail", "show-first-4"), ["ann@x.xx", "bob@x.xxx", None, "z@z.xx"]),
+            (Mask("mail", "show-last-4"), ["xxx@x.de", "xxx@x.org", None, "x@z.ch"]),
+            (Mask("mail", "mask-to-default"), ["", "", None, ""]),
+            (Mask("pay", "mask-to-default"), [0.0, 0.0, None, 0.0]),
+        ],
+    )
+    def test_a_mask_keeps_the_type_and_leaves_null(self, people, mask, expected):
+        table = people.scan(ORDERS, Scope(masks=(mask,)), "mine").read_all()
+        assert table.column(mask.column).to_pylist() == expected
+        assert table.schema == people.scan(ORDERS, OWNER, "mine").read_all().schema
+
+    def test_a_hash_is_equal_for_equal_texts_and_a_time_is_cut_to_its_month(self, people):
+        scope = Scope(masks=(Mask("mail", "sha-256"), Mask("seen", "truncate-to-month")))
+        rows = rows_of(people, at="mine", scope=scope)
+        assert rows[0]["mail"] == hashlib.sha256(b"ann@x.de").hexdigest()
+        assert rows[0]["seen"] == datetime(2026, 5, 1, tzinfo=UTC)
+        yearly = rows_of(people, at="mine", scope=Scope(masks=(Mask("seen", "truncate-to-year"),)))
+        assert [row["seen"] and row["seen"].month for row in yearly] == [1, None, 1, 1]
+
+    def test_a_readers_filter_sees_masked_values_alone(self, people):
+        scope = Scope(masks=(Mask("city", "replace-with-null"), Mask("pay", "mask-to-default")))
+        assert self.found(people, Compare("city", "=", "Bonn"), scope) == []
+        assert self.found(people, IsNull("city"), scope) == [1, 2, 3, 4]
+        assert self.found(people, Compare("pay", ">", 5), scope) == []
+        assert self.found(people, Or((Compare("pay", ">", 5), Compare("id", "=", 2))), scope) == [2]
+        assert self.found(people, And((Compare("pay", "=", 0), Compare("id", ">", 1))), scope) == [2, 4]
+
+    def test_a_mask_or_rule_that_cannot_be_applied_refuses_the_read(self, people):
+        with pytest.raises(BadFilter):
+            rows_of(people, at="mine", scope=Scope(masks=(Mask("pay", "sha-256"),)))
+        with pytest.raises(BadFilter):
+            rows_of(people, at="mine", scope=Scope(rows=Compare("gone", "=", 1)))
+        with pytest.raises(BadFilter):
+            rows_of(people, at="mine", scope=Scope(rows=Compare("city", "=", 1)))
+
+    def test_the_difference_of_two_states_leaves_out_only_what_both_have(self, catalog):
+        catalog.create_branch("mine")
+        before = put(catalog, "mine", orders(1, 2)).commit
+        after = put(catalog, "mine", orders(3), Append()).commit
+        old, new = (
+            sorted(reader.read_all().column("id").to_pylist())
+            for reader in catalog.scan_difference(ORDERS, OWNER, before, after, columns=["id"])
+        )
+        shared = [number for number in (1, 2) if number not in old]
+        assert sorted([*old, *shared]) == [1, 2]
+        assert sorted([*new, *shared]) == [1, 2, 3]
+
+
+class TestMemoryCatalog(CatalogContract):
+    @pytest.fixture
+    def catalog(self, tmp_path):
+        return MemoryCatalog()
+
+    def rows(self, catalog):
+        return [values["word"] for _, values in catalog.statements]
+
+
+class TestLake(CatalogContract):
+    @pytest.fixture
+    def catalog(self, tmp_path):
+        return open_lake(tmp_path, author="somebody")
+
+    def prepare_rows(self, catalog):
+        with catalog.transaction() as tx:
+            tx.execute("CREATE TABLE note (word TEXT)")
+
+    def rows(self, catalog):
+        with catalog.database.reading() as tx:
+            return [word for (word,) in tx.execute("SELECT word FROM note")]

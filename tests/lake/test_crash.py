@@ -1,0 +1,92 @@
+"""A process that is killed anywhere leaves the lake at the commit before or the commit after, and usable."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import random
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from pilotline.domain.access import Scope
+from pilotline.domain.tables import TableName
+from pilotline.lake.crash import POINTS
+from pilotline.lake.lake import open_lake
+
+OWNER = Scope.everything("the owner")
+TABLES = tuple(TableName("shop", name) for name in ("t0", "t1", "t2"))
+#: Reached only by what comes after a publish.
+LATER = ("rebase", "undo", "publish-committed")
+
+
+@pytest.fixture(scope="module")
+def writers():
+    place = Path(__file__).with_name("writers.py")
+    spec = importlib.util.spec_from_file_location("lake_writers", place)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    started = module.Writers()
+    yield started
+    started.close()
+
+
+def whole(lake):
+    """The generation that main is at, after asserting that all three tables and others' rows are of one publish."""
+    with lake.database.reading() as tx:  # one state, though others write
+        commit = lake.resolve("main")
+        infos = lake.tables(commit)
+        done = tx.execute("SELECT max(generation) FROM done") if infos else []
+    held = {}
+    for info in infos:
+        column = lake.scan(info.table, OWNER, commit).read_all().column("generation").to_pylist()
+        assert info.rows == len(column)
+        held[info.table] = set(column)
+    if not held:
+        return 0
+    assert tuple(held) == TABLES
+    (generation,) = set.union(*held.values())
+    assert done == [(generation,)]
+    return generation
+
+
+@pytest.mark.parametrize("point", POINTS)
+def test_a_process_killed_at_a_named_point_leaves_the_old_commit_or_the_new_one(tmp_path, writers, point):
+    lake = open_lake(tmp_path)
+    later = point.startswith(LATER)
+    assert writers.wait(writers.start("publish_generations", str(tmp_path), 1)) == 0
+    assert whole(lake) == 1
+    killed = writers.start("publish_generations", str(tmp_path), 1, point, later)
+    assert writers.wait(killed) == -signal.SIGKILL
+    before = whole(lake)
+    assert before == (2 if later else 1)
+    assert writers.wait(writers.start("publish_generations", str(tmp_path), 1)) == 0
+    assert whole(lake) > before
+
+
+def test_a_process_killed_at_any_moment_leaves_whole_publishes(tmp_path, writers):
+    chance = random.Random(7)
+    lake = open_lake(tmp_path)
+    seen = [whole(lake)]
+    for _ in range(8):
+        process = writers.start("publish_generations", str(tmp_path), 1000)
+        deadline = time.monotonic() + 60
+        while whole(lake) <= seen[-1] and time.monotonic() < deadline:  # until it is at work
+            time.sleep(0.01)
+        time.sleep(chance.uniform(0, 0.2))
+        os.kill(process, signal.SIGKILL)
+        assert writers.wait(process) == -signal.SIGKILL
+        seen.append(whole(lake))
+    assert seen == sorted(set(seen))
+
+
+def test_appends_of_many_processes_to_one_branch_are_all_kept(tmp_path, writers):
+    lake = open_lake(tmp_path)
+    lake.create_branch("shared")
+    processes = [writers.start("append_rows", str(tmp_path), who, 5) for who in range(4)]
+    assert [writers.wait(process) for process in processes] == [0] * 4
+    rows = lake.scan(TABLES[0], OWNER, "shared").read_all().to_pylist()
+    assert sorted((row["who"], row["n"]) for row in rows) == [(who, n) for who in range(4) for n in range(5)]
+    assert lake.table(TABLES[0], "shared").rows == 20
