@@ -269,8 +269,8 @@ def pipeline():
     return {"y": y}
 """
     error = run_guest(tmp_path, module, "isolated")["error"]
-    assert (error["code"], error["step"]) == ("PL145", "use")
-    assert error["message"].startswith("x cannot travel to step use: it can't be read back: TypeError")
+    assert (error["code"], error["step"]) == ("PL145", "make")
+    assert error["message"].startswith("x cannot travel from step make: it can't be read back: TypeError")
 
 
 def test_a_step_that_raises_is_named_with_its_line(tmp_path: Path):

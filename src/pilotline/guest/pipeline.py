@@ -141,13 +141,13 @@ class _Run:
             arguments = {}
             for one in step.arguments:
                 if one.kind == "result":
-                    arguments[one.parameter] = ("stored", stored[one.step, one.name])
+                    arguments[one.parameter] = ("stored", stored[one.step, one.name], one, flow.steps[one.step].name)
                 elif one.kind == "parameter":
                     if one.name not in parameters:
                         raise StepFailed(_error(f"the parameter {one.name} was not given", step=step.name))
-                    arguments[one.parameter] = ("value", parameters[one.name])
+                    arguments[one.parameter] = ("value", parameters[one.name], one, None)
                 else:
-                    arguments[one.parameter] = ("value", one.value)
+                    arguments[one.parameter] = ("value", one.value, one, None)
             done = self._apart(step.name, lambda step=step, given=arguments, at=states: self._step(step, given, at))
             states = done.pop("states")
             stored.update(((step.number, name), path) for name, path in done["stored"].items())
@@ -199,7 +199,7 @@ class _Run:
 
     def _step(self, step, arguments, states):
         """Call one step with values of its own; store what it gives."""
-        given = {name: self._arrived(step, name, *one) for name, one in arguments.items()}
+        given = {name: self._arrived(*one) for name, one in arguments.items()}
         prints = {name: travel.print_of(value) for name, value in given.items() if not isinstance(value, _ATOMS)}
         function = getattr(self.module, step.function)
         named = dict(given)
@@ -216,12 +216,11 @@ class _Run:
         self._keep(step, values, done)
         return done
 
-    def _arrived(self, step, name, kind, what):
+    def _arrived(self, kind, what, argument, maker):
         try:
             return travel.load(what) if kind == "stored" else copy.deepcopy(what)
         except travel.CannotTravel as error:
-            said = f"{name} cannot travel to step {step.name}: {error}"
-            raise StepFailed(_error(said, kind="CannotTravel", code="PL145", step=step.name)) from None
+            raise _stuck(argument.name, maker, error) from None
 
     def _keep(self, step, values, done):
         done.update(stored={}, describe={}, portables={})
@@ -230,13 +229,7 @@ class _Run:
             try:
                 travel.store(value, path)
             except travel.CannotTravel as error:
-                facts = _error(
-                    f"{name} cannot travel from step {step.name}: {error}",
-                    kind="CannotTravel",
-                    code="PL145",
-                    step=step.name,
-                )
-                raise StepFailed(dict(facts, value=name)) from None
+                raise _stuck(name, step.name, error) from None
             done["stored"][name] = path
             if self.request.get("describe"):
                 done["describe"][name] = describe.describe(value)
@@ -250,7 +243,7 @@ class _Run:
             if before is not None and travel.print_of(given[name]) == before:
                 continue
             # Bytes can differ where values do not: something was worked out and kept.
-            kind, what = arguments[name]
+            kind, what, *_ = arguments[name]
             as_it_was = travel.load(what) if kind == "stored" else what
             if portable.digest(given[name], self.own) != portable.digest(as_it_was, self.own):
                 changed.append(name)
@@ -300,6 +293,11 @@ def _with_files(value):
     if type(value) is dict and value and all(isinstance(one, os.PathLike) for one in value.values()):
         return {key: _with_files(one) for key, one in value.items()}
     return value
+
+
+def _stuck(name, step, error):
+    said = f"{name} cannot travel from step {step}: {error}"
+    return StepFailed(dict(_error(said, kind="CannotTravel", code="PL145", step=step), value=name))
 
 
 def _death(status):

@@ -104,7 +104,7 @@ class Guest:
             last: dict[str, Any] = json.loads((self._own / "events").read_text(encoding="utf-8").splitlines()[-1])
         except (OSError, ValueError, IndexError):
             return ""
-        return f" in cell {last.get('cell')}"
+        return f" in step {last['step']}" if "step" in last else f" in cell {last.get('cell')}"
 
     def _death(self) -> str:
         status = self._process.returncode
