@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from pilotline.guest.dumping import load
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -24,7 +26,6 @@ def table_of(output: Mapping[str, Any]) -> tuple[ArrowTable, Mapping[str, Any] |
         with pa.memory_map(output["path"]) as source:
             return pa.ipc.open_file(source).read_all(), output["notes"]
     from pilotline.lake.frames import to_table
-    from pilotline.run.undumping import frame_of
 
-    tabled = to_table(frame_of(output["path"], output["notes"]))
+    tabled = to_table(load(output["path"]))
     return tabled.table, tabled.notes

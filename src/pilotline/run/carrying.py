@@ -7,6 +7,7 @@ transaction of the publish. What steps computed is kept by content key, so the n
 from __future__ import annotations
 
 import hashlib
+import importlib
 import shutil
 import signal
 import threading
@@ -18,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, assert_never
 
 from pilotline.domain.errors import PilotlineError
 from pilotline.domain.pipelines import Constant, FromParameter, FromResult
-from pilotline.domain.plans import FileInput, TableInput
+from pilotline.domain.plans import FileInput, TableInput, WriteTable
 from pilotline.domain.tables import Replace, TableName, describe_mode
 from pilotline.guest.keys import digest
 from pilotline.lake.errors import NeedsRebase
@@ -248,6 +249,9 @@ class _Carrier:
         work = self._folder / "work"
         mirror(self.around.project.folder, work)
         cwd = work / self.pipeline.folder.relative_to(self.around.project.folder)
+        if any(isinstance(stage, WriteTable) for stage in self.plan.stages):
+            # What writes tables takes a second to load: meanwhile the project's interpreter loads what it needs.
+            threading.Thread(target=_load_lake, daemon=True, name="pilotline-load").start()
         with ReadServer(self.lake, self.plan.base, self._folder / "values") as server:
             answer = run_steps(
                 self.plan.python, self._request(work), cwd=cwd, own=self._folder,
@@ -452,6 +456,12 @@ class PublishingNeverEnds(PilotlineError):
         super().__init__(
             f"others kept publishing onto '{onto}' while this run was", try_next="pilotline run", onto=onto
         )
+
+
+def _load_lake() -> None:
+    with suppress(ImportError):
+        importlib.import_module("pilotline.lake.files")
+        importlib.import_module("pilotline.lake.rewriting")
 
 
 def recipe_of(parts: Mapping[str, str]) -> str:

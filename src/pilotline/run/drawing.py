@@ -104,8 +104,8 @@ def svg(graph: Graph, *, styled: bool = True) -> str:
     width = max((one.x + one.width for one in placed.values()), default=0) + _MARGIN
     height = max((one.y + _HEIGHT for one in placed.values()), default=0) + _MARGIN
     lines = [
-        f'<svg class="graph" xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:.0f} {height:.0f}"'
-        f' width="{width:.0f}" height="{height:.0f}" role="img" aria-label="the pipeline\'s steps">'
+        f'<svg class="graph" xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:.0f} {height:.0f}"',
+        f' width="{width:.0f}" height="{height:.0f}" role="img" aria-label="the steps of the pipeline">',
     ]
     if styled:
         lines.append(f"<style>{_STYLE}</style>")

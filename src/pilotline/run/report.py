@@ -167,7 +167,7 @@ def _graph(seen: _Seen) -> str:
             text = f"{row.seconds or 0:.2f} s" if row.outcome == "computed" else row.outcome
             below[step.name] = (row.outcome, " · ".join([text, *_shapes(row)[:1]]))
     made = {role: f"{rows:,} rows".replace(",", " ") for _, kind, _, _, role, rows in _made(seen) if kind == "table"}
-    made |= {name: text[:18] for name, _, text in seen.rows["metrics"]}
+    made |= {name: _number(value, text) for name, value, text in seen.rows["metrics"]}
     made |= {name: kind.rpartition(".")[2] for name, _, kind, *_ in seen.rows["artifacts"]}
     below |= {f"output {name}": ("", text) for name, text in made.items()}
     drawn = svg(graph_of(seen.plan.pipeline, seen.plan.parameters, below), styled=False)
@@ -175,11 +175,8 @@ def _graph(seen: _Seen) -> str:
 
 
 def _shapes(row: StepRow) -> list[str]:
-    found: list[str] = []
-    for each in row.facts.get("results") or ():
-        if each.get("shape"):
-            found.append(" x ".join(f"{one:,}".replace(",", " ") for one in each["shape"]))
-    return found
+    shapes = [each["shape"] for each in row.facts.get("results") or () if each.get("shape")]
+    return [" x ".join(f"{one:,}".replace(",", " ") for one in shape) for shape in shapes]
 
 
 def _made(seen: _Seen) -> list[tuple[Any, ...]]:
@@ -227,7 +224,7 @@ def _numbers(seen: _Seen) -> str:
 def _checks(seen: _Seen) -> str:
     rows = [
         (
-            f"<span class='dot {_verdict_class(outcome, severity)}'></span> {outcome}",
+            f"<span class='dot {_verdict_class(outcome, severity)}'></span> {outcome}{' (warns)' if severity == 'warn' else ''}",
             escape(table),
             escape(name),
             escape(because),
