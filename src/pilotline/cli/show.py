@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
+    from collections.abc import Mapping
 
     from pilotline.cli.terminal import Out
     from pilotline.domain.tables import Commit, TableInfo
@@ -26,7 +27,9 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--rows", type=int, default=10, metavar="N", help="so many rows (10)")
     parser.add_argument("--branch", metavar="NAME", help="of this branch (main)")
     parser.add_argument("--at", metavar="COMMIT", help="at a commit, a tag or a time, such as main~2 or 2026-11-24")
+    parser.add_argument("--column", action="append", metavar="NAME", help="only this column; repeatable")
     parser.add_argument("--arrow", type=Path, metavar="FILE", help="write the whole table to an Arrow file")
+    parser.add_argument("--dump", type=Path, metavar="FILE", help="the same for readers without pyarrow")
 
 
 def run(args: Namespace, out: Out) -> int:
@@ -36,9 +39,9 @@ def run(args: Namespace, out: Out) -> int:
     lake, records = open_here()
     commit = lake.resolve(ref_of(args.branch, args.at))
     info = find_table(lake, args.table, commit)
-    if args.arrow:
-        return _write_arrow(lake, commit, info, args.arrow, out)
-    rows, columns = _first_rows(lake, commit, info, max(args.rows, 0))
+    if args.arrow or args.dump:
+        return _write(lake, commit, info, args, out)
+    rows, columns = _first_rows(lake, commit, info, max(args.rows, 0), args.column)
     _print(info, commit, rows, columns, _origin(records, info), out)
     from pilotline.cli.lakes import rows_as_json
 
@@ -58,10 +61,12 @@ def run(args: Namespace, out: Out) -> int:
     return 0
 
 
-def _first_rows(lake: Lake, commit: Commit, info: TableInfo, count: int) -> tuple[list[dict[str, Any]], list[str]]:
+def _first_rows(
+    lake: Lake, commit: Commit, info: TableInfo, count: int, only: list[str] | None
+) -> tuple[list[dict[str, Any]], list[str]]:
     from pilotline.cli.lakes import WHOLE
 
-    reader = lake.scan(info.table, WHOLE, commit)
+    reader = lake.scan(info.table, WHOLE, commit, columns=only)
     rows: list[dict[str, Any]] = []
     for batch in reader:
         rows += batch.slice(0, count - len(rows)).to_pylist()
@@ -112,26 +117,36 @@ def _print(
         out.say(f"  {name:<{wide}}  {out.styled(types.get(name, ''), 'cyan')}")
 
 
-def _write_arrow(lake: Lake, commit: Commit, info: TableInfo, path: Path, out: Out) -> int:
-    """The table as an Arrow file; what it was as a frame stands in the schema's metadata."""
+def _write(lake: Lake, commit: Commit, info: TableInfo, args: Namespace, out: Out) -> int:
+    """The whole table as a file; what it was as a frame is said beside it, and in an Arrow file's own metadata."""
+    from pilotline.cli.lakes import WHOLE, plural
+
+    reader = lake.scan(info.table, WHOLE, commit, columns=args.column)
+    notes = lake.frame_notes(info.table, commit)
+    path: Path = args.arrow or args.dump
+    half = path.with_name(f".{path.name}.half")
+    if args.arrow:
+        _write_arrow(reader, notes, half)
+    else:
+        from pilotline.guest.dumping import dump
+        from pilotline.lake.frames.restore import to_pandas
+
+        dump(to_pandas(reader.read_all(), notes), str(half))
+    half.replace(path)
+    out.say(f"{info.table} written to {path}: {plural(info.rows, 'row')}")
+    told = dict(notes) if notes is not None else None
+    out.document({"table": str(info.table), "at": commit.id, "rows": info.rows, "file": str(path), "notes": told})
+    return 0
+
+
+def _write_arrow(reader: Any, notes: Mapping[str, Any] | None, path: Path) -> None:
     import json
 
     import pyarrow as pa
 
-    from pilotline.cli.lakes import WHOLE, plural
-
-    reader = lake.scan(info.table, WHOLE, commit)
-    notes = lake.frame_notes(info.table, commit)
     schema = reader.schema
     if notes is not None:
         schema = schema.with_metadata({**(schema.metadata or {}), b"pilotline": json.dumps(dict(notes)).encode()})
-    half = path.with_name(f".{path.name}.half")
-    count = 0
-    with pa.OSFile(str(half), "wb") as sink, pa.ipc.new_file(sink, schema) as writer:
+    with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, schema) as writer:
         for batch in reader:
             writer.write_batch(batch.replace_schema_metadata(schema.metadata))
-            count += batch.num_rows
-    half.replace(path)
-    out.say(f"{info.table} written to {path}: {plural(count, 'row')}")
-    out.document({"table": str(info.table), "at": commit.id, "rows": count, "file": str(path)})
-    return 0

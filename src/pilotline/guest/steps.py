@@ -15,8 +15,9 @@ import sys
 import threading
 import time
 import traceback
+import types
 
-from . import generators, outputs, portable, surroundings, watch_random
+from . import client, generators, outputs, portable, surroundings, watch_random
 from .keys import Generators, base_key, final_key
 from .reaching import Reaching
 from .results import CannotTravel, Store, pack
@@ -103,6 +104,7 @@ class _Run:
         for place in [os.getcwd(), *request.get("places", ())]:
             if place not in sys.path:
                 sys.path.insert(0, place)
+        _lend_client(request.get("house"))
         spec = importlib.util.spec_from_file_location(self.name, request["module"])
         self.module = importlib.util.module_from_spec(spec)
         sys.modules[self.name] = self.module
@@ -388,6 +390,16 @@ class _Run:
             one["key"] = "%s/%d" % (self.finals[where[0]], where[1]) if kind == "result" else None
             found.append(one)
         return found
+
+
+def _lend_client(house):
+    """Let ``import pilotline`` work, for ``pilotline.read``, also where it is not installed."""
+    client.HOUSE = house
+    if importlib.util.find_spec("pilotline") is None:
+        module = types.ModuleType("pilotline", "The part of Pilotline that a step may call.")
+        module.read = client.read
+        module.ReadFailed = client.ReadFailed
+        sys.modules["pilotline"] = module
 
 
 def _is(reach, kind):

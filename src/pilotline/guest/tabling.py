@@ -6,13 +6,13 @@ the project that wrote it will read.
 """
 
 import importlib
-import importlib.util
 import json
 import math
 import os
 import shutil
-import sys
 
+from . import dumping
+from .borrowing import borrow
 from .results import CannotTravel, pack
 
 _TABLES = {"pandas": ("DataFrame", "Series"), "polars": ("DataFrame", "LazyFrame", "Series"), "pyarrow": ("Table",)}
@@ -28,7 +28,6 @@ class Outputs:
     def __init__(self, request):
         self.folder = request["values"]
         self.house = request.get("house")
-        self.tables = None
         os.makedirs(self.folder, exist_ok=True)
 
     def write(self, name, value, number):
@@ -61,8 +60,6 @@ class Outputs:
     def _table(self, value, path):
         to_table = self._to_table()
         if to_table is None:
-            from . import dumping
-
             notes = dumping.dump(value, path)
             return {
                 "kind": "table",
@@ -88,38 +85,7 @@ class Outputs:
 
     def _to_table(self):
         """The tool's own function, where this interpreter can run it."""
-        if self.tables is None:
-            self.tables = (_house_function(self.house),)
-        return self.tables[0]
-
-
-def _house_function(house):
-    if not house or sys.version_info < (3, 11) or importlib.util.find_spec("pyarrow") is None:
-        return None
-    if importlib.util.find_spec("pandas") is None:
-        return None
-    # The project may have a Pilotline of its own, of another version: it is put aside meanwhile.
-    aside = {name: sys.modules.pop(name) for name in list(sys.modules) if name.partition(".")[0] == "pilotline"}
-    try:
-        import pyarrow  # noqa: F401
-
-        spec = importlib.util.spec_from_file_location(
-            "pilotline", os.path.join(house, "__init__.py"), submodule_search_locations=[house]
-        )
-        module = importlib.util.module_from_spec(spec)
-        sys.modules["pilotline"] = module
-        spec.loader.exec_module(module)
-        function = importlib.import_module("pilotline.lake.frames").to_table
-        # What it imports later, inside its functions, must be found too: import all of it now.
-        importlib.import_module("pilotline.lake.frames.values")
-    except Exception:
-        return None
-    finally:
-        if aside:
-            for name in [name for name in sys.modules if name.partition(".")[0] == "pilotline"]:
-                del sys.modules[name]
-            sys.modules.update(aside)
-    return function
+        return borrow(self.house, "pilotline.lake.frames.coerce", "to_table")
 
 
 def _is_table(value):

@@ -99,10 +99,16 @@ class ReadServer:
         reader = self.lake.scan(name, WHOLE, at, columns=asked.get("columns"))
         self._count += 1
         self.folder.mkdir(parents=True, exist_ok=True)
-        path = self.folder / f"read-{self._count}.arrow"
+        path = self.folder / f"read-{self._count}"
+        self.read[str(name)] = info.snapshot
+        notes = self.lake.frame_notes(name, at)
+        if asked.get("plain"):
+            from pilotline.guest.dumping import dump
+            from pilotline.lake.frames.restore import to_pandas
+
+            dump(to_pandas(reader.read_all(), notes), str(path))
+            return {"path": str(path), "notes": None, "commit": at.id, "plain": True}
         with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, reader.schema) as writer:
             for batch in reader:
                 writer.write_batch(batch)
-        self.read[str(name)] = info.snapshot
-        notes = self.lake.frame_notes(name, at)
-        return {"path": str(path), "notes": dict(notes) if notes else None, "commit": at.id}
+        return {"path": str(path), "notes": dict(notes) if notes else None, "commit": at.id, "plain": False}
