@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import importlib.util
 import shutil
 import subprocess
 from pathlib import Path
@@ -15,3 +16,12 @@ def oldest_python() -> str:
         if place and subprocess.run([place, "-c", ""], capture_output=True, check=False).returncode == 0:
             return str(place)
     pytest.skip("there is no Python 3.9 here")
+
+
+@pytest.fixture(scope="session")
+def see():
+    """Run cells as a guest does and give what it saw: ``see(*cells, **request)``."""
+    spec = importlib.util.spec_from_file_location("guest_recording", Path(__file__).parent / "recording.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.see

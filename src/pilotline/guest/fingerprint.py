@@ -628,7 +628,7 @@ def _find_handler(cls):
     if issubclass(cls, enum.Enum):
         return Walk.member
     root = kinds.root_of(cls)
-    if root in kinds.ATOMIC:
+    if root in kinds.ATOMIC or (root in kinds.FIGURES and issubclass(cls, dict)):
         return Walk.by_name
     if issubclass(cls, dict):
         return Walk.mapping

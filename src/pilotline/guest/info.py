@@ -103,10 +103,13 @@ def _add_shape(value, cls, info):
 
 def is_fitted(value, cls):
     """Whether a value is a model that has learned something."""
-    if isinstance(value, type) or not any(hasattr(cls, name) for name in _PREDICTS):
+    if issubclass(cls, type) or not any(hasattr(cls, name) for name in _PREDICTS):
         return False
-    state = getattr(value, "__dict__", None) if type(getattr(cls, "__dict__", None)) is not None else None
-    if not isinstance(state, dict):
+    try:
+        state = object.__getattribute__(value, "__dict__")
+    except Exception:
+        state = None
+    if type(state) is not dict:
         return kinds.root_of(cls) in {"torch", "keras"}
     if any(name.endswith("_") and not name.startswith("__") for name in state):
         return True
@@ -115,7 +118,7 @@ def is_fitted(value, cls):
     if kinds.root_of(cls) == "statsmodels":
         return "params" in state or "_results" in state
     steps = state.get("steps")
-    if isinstance(steps, list) and steps:
+    if type(steps) is list and steps:
         return any(type(step) is tuple and is_fitted(step[-1], type(step[-1])) for step in steps)
     return False
 

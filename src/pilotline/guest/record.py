@@ -26,6 +26,10 @@ _HIDDEN = frozenset(
      "__builtins__", "__name__", "__doc__", "__loader__", "__spec__", "__package__", "__annotations__", "__file__",
      "__annotate__", "__conditional_annotations__", "_pilotline_timed"}
 )  # fmt: skip
+_LISTS = (
+    "changes", "reads_files", "writes_files", "removes_files", "makes_folders", "lists_folders", "draws", "seeds",
+    "settings", "network", "processes", "databases", "installs",
+)  # fmt: skip
 _HISTORY = frozenset({"_", "__", "___"})
 _NUMBERED = re.compile(r"_i?\d+$")
 #: Texts longer than this are no expressions.
@@ -72,12 +76,15 @@ class Recorder:
     def before(self, statement):
         """Before a statement: remember what the names mean."""
         started = time.process_time()
-        self._facts = statics.Facts(statement.node, self.session.shell.python)
+        try:
+            self._facts = statics.Facts(statement.node, self.session.shell.python)
+        except Exception:
+            self._facts = statics.Facts.crude(statement.node)
         self._before = self._visible()
         self._held = {name: _hold(self.namespace[name]) for name in self._before}
         self.walker.forget_buffers()
         self.random.before()
-        self.frames.looked = False
+        self.frames.looked = ""
         self.seconds += time.process_time() - started
 
     def after(self, statement, failed):
@@ -85,6 +92,8 @@ class Recorder:
         started = time.process_time()
         try:
             entry = self._entry(statement, self._facts)
+        except Exception as error:
+            entry = self._conservative(statement, error)
         finally:
             self._held = {}
         if failed:
@@ -161,6 +170,39 @@ class Recorder:
         entry["memory"] = memory
         return entry
 
+    def _conservative(self, statement, error):
+        """The entry where the recorder itself failed: all that the statement names may have changed."""
+        now = self._visible()
+        facts = self._facts
+        reads = {name for name in facts.reads if name in self._before}
+        bound = {name for name, key in now.items() if self._before.get(name) != key} | {
+            n for n in facts.binds if n in now
+        }
+        for name in {*reads, *bound}:
+            self.prints.pop(name, None)
+        entry = {
+            "cell": statement.cell,
+            "index": statement.index,
+            "line": statement.line,
+            "end_line": statement.end_line,
+        }
+        entry.update({name: [] for name in _LISTS})
+        entry.update(
+            reads=sorted(reads),
+            binds=sorted(bound),
+            deletes=sorted(name for name in self._before if name not in now),
+            unsure=sorted(reads & set(now)),
+            whole_namespace=True,
+            clock=False,
+            imports={},
+            state={},
+            shown=None,
+            seconds=statement.seconds,
+            cpu=statement.cpu,
+            recorder=f"{type(error).__name__}: {error}"[:300],
+        )
+        return entry
+
     def _outside(self, entry, facts):
         """Files, settings, network, processes."""
         texts = facts.strings if self.files._kernel is None else ()
@@ -192,7 +234,7 @@ class Recorder:
         code.system_draws = watch_random.draws_from_system(facts.attributes | code.attributes) or any(
             getattr(self.namespace.get(name), "__module__", None) in {"uuid", "secrets"}
             for name in facts.reads | code.names
-            if isinstance(self.namespace.get(name), types.FunctionType)
+            if type(self.namespace.get(name)) is types.FunctionType
         )
 
     def _visible(self):
@@ -233,18 +275,16 @@ class Recorder:
         found = {name for name in facts.reads if name in before}
         texts = list(facts.strings)
         self._follow(found, code)
-        if facts.takes_code or looked or (facts.takes_sql and _reads_frames_by_name()):
+        takes_code = facts.takes_code or code.takes_code
+        of_tables = looked in _SQL_ENGINES or ((facts.takes_sql or code.takes_sql) and _reads_frames_by_name())
+        if takes_code or looked or of_tables:
             texts += code.strings
             texts += [text for name in found for text in self._texts(name)]
-            only_tables = not (facts.takes_code or looked)
-            words = self._words(texts, only_tables, found, looked)
+            only_tables = not takes_code and (not looked or looked in _SQL_ENGINES)
+            words = self._words(texts, only_tables, found, bool(looked) and not takes_code)
             if words - found:
                 found |= words
                 self._follow(found, code)
-        elif code.takes_code and code.strings:
-            words = self._words(code.strings, False, found, looked)
-            found |= words
-            self._follow(found, code)
         return found
 
     def _follow(self, found, code):
@@ -266,6 +306,8 @@ class Recorder:
     def _texts(self, name):
         """Short texts that a name means: they may be expressions."""
         value = self.namespace.get(name)
+        if type(value) is types.FunctionType:
+            value = [*(value.__defaults__ or ()), *(value.__kwdefaults__ or {}).values()]
         if type(value) is str:
             return [value] if len(value) < _EXPRESSION else []
         if type(value) in {list, tuple} and len(value) < 100:
@@ -416,7 +458,7 @@ class Recorder:
                 continue
             if type(base) is types.ModuleType:
                 owner = base.__name__
-            elif isinstance(base, type) and base.__module__ != "__main__":
+            elif issubclass(type(base), type) and base.__module__ != "__main__":
                 owner = kinds.public_name(base)
             else:
                 continue
@@ -437,7 +479,7 @@ class Recorder:
             value = vars(holder).get(target.attr) if holder is not None else None
         else:
             return None
-        return value if type(value) is types.ModuleType or isinstance(value, type) else None
+        return value if type(value) is types.ModuleType or issubclass(type(value), type) else None
 
     def _reads_clock(self, attributes, names):
         if statics.clock_words(attributes):
@@ -496,6 +538,10 @@ class _Reached:
     @property
     def takes_code(self):
         return not self.names.isdisjoint({"eval", "exec"})
+
+    @property
+    def takes_sql(self):
+        return not self.attributes.isdisjoint({"sql", "execute", "query", "from_query", "sqldf"})
 
 
 class _Reach:
@@ -561,8 +607,12 @@ def _same(held, value):
     return held is None or held is value
 
 
+#: Engines that take a table's name in SQL for that of a variable.
+_SQL_ENGINES = frozenset({"duckdb", "polars", "datafusion", "ibis", "pandasql", "chdb", "daft"})
+
+
 def _reads_frames_by_name():
-    return any(name in sys.modules for name in ("duckdb", "polars", "datafusion", "ibis", "pandasql", "chdb", "daft"))
+    return any(name in sys.modules for name in _SQL_ENGINES)
 
 
 def _is_table(value):

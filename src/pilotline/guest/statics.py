@@ -61,6 +61,18 @@ class Facts:
         for magic in self.magics:
             self._magic(*magic)
 
+    @classmethod
+    def crude(cls, node):
+        """Every name and text in a statement that can't be read more closely."""
+        facts = cls(ast.Pass())
+        for part in ast.walk(node):
+            if isinstance(part, ast.Name):
+                (facts.reads if isinstance(part.ctx, ast.Load) else facts.binds).add(part.id)
+            elif isinstance(part, ast.Constant) and isinstance(part.value, str):
+                facts.strings.append(part.value)
+        facts.takes_code = True
+        return facts
+
     @property
     def reads_clock(self):
         """Whether the names in it are those of clocks; ``time.time`` is told apart by the recorder."""

@@ -19,11 +19,11 @@ _PANDAS = "pandas.core.computation"
 
 
 class FrameWatch:
-    """Sees whether a library looks at the frames of its callers."""
+    """Sees which library looks at the frames of its callers."""
 
     def __init__(self):
-        #: A library that may look names up has asked for a frame since this was last set to False.
-        self.looked = False
+        #: The library that asked for a frame, and so may look names up, since this was last emptied.
+        self.looked = ""
         self._real = sys._getframe
         real = self._real
         watch = self
@@ -31,7 +31,7 @@ class FrameWatch:
         def _getframe(depth=0, /):
             frame = real(depth + 1)
             if not watch.looked:
-                watch.looked = _looks_names_up(real(1))
+                watch.looked = _who_looks(real(1))
             return frame
 
         sys._getframe = _getframe
@@ -41,14 +41,15 @@ class FrameWatch:
         sys._getframe = self._real
 
 
-def _looks_names_up(caller):
+def _who_looks(caller):
+    """The package that asks, if it is one that looks names up; else nothing."""
     module = caller.f_globals.get("__name__", "")
     if module == "inspect":
         caller = caller.f_back
         module = caller.f_globals.get("__name__", "") if caller is not None else ""
-    if not isinstance(module, str) or module == "__main__":
-        return False
+    if type(module) is not str or module == "__main__":
+        return ""
     root = module.partition(".")[0]
     if root == "pandas":
-        return module.startswith(_PANDAS)
-    return root not in _HARMLESS
+        return root if module.startswith(_PANDAS) else ""
+    return "" if root in _HARMLESS else root
