@@ -6,12 +6,15 @@ import json
 import sys
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from pilotline.domain.notebooks import Notebook
 from pilotline.domain.recordings import Recording
 from pilotline.lift.guestcall import Guest
 from pilotline.lift.parts import Parts, parts_of
 from pilotline.lift.reading import read
+
+if TYPE_CHECKING:
+    from pilotline.domain.notebooks import Notebook
 
 
 def notebook_of(cells: list[str], folder: Path, name: str = "explore.ipynb") -> Notebook:

@@ -48,7 +48,8 @@ def run(args: Namespace, out: Out) -> int:
             only = [find_table(lake, args.table, lake.resolve(after)).table]
         except NoSuchTable:
             only = [find_table(lake, args.table, lake.resolve(before)).table]
-    keys = dict.fromkeys(only, args.key) if only and args.key else _keys(lake, before, after, args.key)
+    asked: list[str] = args.key or []
+    keys = {one: asked for one in only} if only and asked else _keys(lake, before, after, args.key)
     found = diff(lake, before, after, whole, only=only, keys=keys)
     _print(found, out)
     out.document(_as_json(found))

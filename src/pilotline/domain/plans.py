@@ -85,10 +85,11 @@ class WriteTable:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeepArtifact:
-    """Keep an output that is no table: a model, a file, a number."""
+    """Keep an output that is no table: a model, a file, a number. What is a frame after all is written as a table."""
 
     output: str
-    kind: Literal["artifact", "metric"] = "artifact"
+    #: unknown: only the value itself will tell.
+    kind: Literal["artifact", "metric", "unknown"] = "artifact"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -125,7 +125,7 @@ def _ask_program(asked, as_):
             command += ["--at", str(asked["at"])]
         for column in asked["columns"] or ():
             command += ["--column", column]
-        done = subprocess.run(command, capture_output=True, text=True)
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
         try:
             answer = json.loads(done.stdout)
         except ValueError:

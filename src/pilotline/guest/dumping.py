@@ -26,8 +26,7 @@ def dump(value, path):
     head = json.dumps(described).encode("ascii")
     with open(path, "wb") as file:
         file.write(MAGIC + _LENGTH.pack(len(head)) + head)
-        for buffer in buffers:
-            file.write(buffer)
+        file.writelines(buffers)
     return {"rows": described["rows"]}
 
 

@@ -5,7 +5,6 @@ their columns (``dumping``). Numbers are told as they are. Files are copied. Eve
 the project that wrote it will read.
 """
 
-import importlib
 import json
 import math
 import os

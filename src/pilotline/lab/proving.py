@@ -11,7 +11,7 @@ import os
 import posixpath
 import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from pilotline.lab.changed_inputs import change_inputs
@@ -30,7 +30,8 @@ if TYPE_CHECKING:
 
 _RTOL = 1e-9
 _BUDGET = 5.0
-_FREE_SECONDS = 20.0
+#: A proof that takes no longer than this is never cut short.
+_FREE_SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +65,19 @@ class Proof:
         return not self.problem and all(one.verdict == "equal" for one in self.outputs)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Divergence:
+    """The first value of a pipeline that is not the notebook's."""
+
+    step: str
+    variable: str
+    what: str
+
+    def __str__(self) -> str:
+        """In words."""
+        return f"they part in step {self.step}: {self.variable} {self.what}"
+
+
 @dataclass(slots=True)
 class Prover:
     """Runs one notebook and what is lifted from it.
@@ -90,6 +104,8 @@ class Prover:
         default_factory=dict[tuple[str, ...], tuple[Values, Values]]
     )
     _recorded: dict[str, Mapping[str, Any]] = field(default_factory=dict[str, "Mapping[str, Any]"])
+    #: What the first run gave, by the names of the outputs.
+    _firsts: dict[tuple[str, ...], Values] = field(default_factory=dict[tuple[str, ...], Values])
     spent: float = 0.0
 
     def record(self, asked: Sequence[str] = ()) -> tuple[dict[str, Any], Scratch]:
@@ -125,7 +141,8 @@ class Prover:
             "folder": str(scratch.root),
             "original": str(scratch.original),
             "seed": seed,
-            "allow": list(self.allow),
+            # On changed inputs nothing gets outside.
+            "allow": list(self.allow) if seed == 0 else [],
             "capture": list(capture),
             "values": str(scratch.own / "values"),
             "timeout": self.timeout,
@@ -133,18 +150,32 @@ class Prover:
 
     # ---- runs
 
-    def _replay(self, scratch: Scratch, wanted: Sequence[Wanted], *, seed: int) -> Values:
+    def _replay(
+        self, scratch: Scratch, wanted: Sequence[Wanted], *, seed: int, until: tuple[int, int] | None = None
+    ) -> Values:
+        """Run the notebook; where it stops before its end, names are taken as they were after the statement ``until``."""
         folder = scratch.folder.relative_to(scratch.root).as_posix()
         capture = [_capture_of(one.ask, folder) if one.path is None else _file(one.path, folder) for one in wanted]
+        names = [one.name for one in wanted]
+        before = [(name, one) for name, one in zip(names, capture, strict=True) if "name" in one and until is not None]
+        capture += [{**one, "after": list(until or ())} for _, one in before]
         request = self._request("replay", scratch, seed=seed, capture=capture)
+        found = self._captured(scratch, request, [*names, *(f"{name} before" for name, _ in before)])
+        earlier = {name: found.paths[f"{name} before"] for name, _ in before if f"{name} before" in found.paths}
+        # Where it stopped, names and files may be half done; what a cell had shown stands.
+        kept = {one.name for one in wanted if found.error is None or one.position is not None}
+        return replace(found, paths={**earlier, **{name: path for name, path in found.paths.items() if name in kept}})
+
+    def _captured(self, scratch: Scratch, request: Mapping[str, Any], names: Sequence[str]) -> Values:
         answer = Guest(self.python, request, cwd=scratch.folder, own=scratch.own, seconds=self.timeout).wait()
+        scratch.empty()
         paths: dict[str, str] = {}
         why: dict[str, str] = {}
-        for one, found in zip(wanted, answer["captured"], strict=True):
+        for name, found in zip(names, answer["captured"], strict=True):
             if found.get("path"):
-                paths[one.name] = found["path"]
+                paths[name] = found["path"]
             else:
-                why[one.name] = str(found.get("why") or "it was not there")
+                why[name] = str(found.get("why") or "it was not there")
         return Values(paths=paths, why=why, error=answer.get("error"))
 
     def _as_recorded(self, wanted: Sequence[Wanted]) -> Values:
@@ -155,7 +186,9 @@ class Prover:
             why={name: str(one.get("why")) for name, one in found.items() if not one.get("path")},
         )
 
-    def _pipeline(self, scratch: Scratch, lifted: Lifted, mode: str, *, seed: int, describe: bool = False) -> Values:
+    def _pipeline(
+        self, scratch: Scratch, lifted: Lifted, mode: str, *, seed: int, describe: bool = False, each_step: bool = False
+    ) -> Values:
         module = scratch.own / f"{self.module_name}.py"
         module.write_text(lifted.source, encoding="utf-8")
         request = {
@@ -164,11 +197,13 @@ class Prover:
             "mode": mode,
             "hint": "\n".join(cell.python for cell in self.cells),
             "describe": describe,
+            "steps": each_step,
         }
         del request["cells"]
         own = scratch.own / mode
         request["values"] = str(own / "values")
         answer = Guest(self.python, request, cwd=scratch.folder, own=own, seconds=self.timeout * 2).wait()
+        scratch.empty()
         return Values(
             paths={one["name"]: one["path"] for one in answer["outputs"]},
             error=answer.get("error"),
@@ -217,6 +252,7 @@ class Prover:
         if key not in self._notebook:
             self._notebook[key] = (done.get("first") or self._as_recorded(wanted), done["again"])
         first, again = self._notebook[key]
+        self._firsts[tuple(names)] = first
         plain, isolated = done["plain"], done["isolated"]
         same = self._compare(first, again, names)
         own: list[ReceiptOutput] = [
@@ -273,7 +309,7 @@ class Prover:
             why = first.why.get(one.name) or again.why.get(one.name) or _message(first.error) or "it was not there"
         elif same["opaque"]:
             verdict, why = "not_compared", f"it holds what can't be looked into: {', '.join(same['opaque'][:3])}"
-        elif not same["equal"] and not same["close"]:
+        elif not same["equal"] and (lifted.clock or not same["close"]):
             cause = "it reads the clock" if lifted.clock else "two runs of the notebook differ"
             verdict = "not_deterministic"
             why = f"{cause}: {_first(same)}"
@@ -297,25 +333,22 @@ class Prover:
                         verdict, why = "not_compared", f"it holds {', '.join(result['opaque'][:3])}"
                     elif not result["equal"] and not result["close"]:
                         verdict, why = "different", how + _first(result)
-                    elif not result["equal"] and not why:
-                        why = f"floats within {_RTOL:g}"
+                    else:
+                        why = _with_notes(why, result)
                     if verdict != "equal":
                         break
             judged.append(ReceiptOutput(name=one.name, of=one.of, cell=one.cell, verdict=verdict, why=why))
         return judged
 
     def _on_changed_inputs(self, proof: Proof, lifted: Lifted, sources: Sequence[str]) -> Proof:
-        from dataclasses import replace
-
-        if self.spent > max(_FREE_SECONDS, _BUDGET * 0.7 * self.notebook_seconds):
-            return replace(
-                proof,
-                not_proven=("on changed inputs: it would have taken more than five times the notebook's own time",),
-            )
+        """Both once more on a copy of the sources with rows left out, and with another seed; nothing gets outside."""
+        if self.spent + self.notebook_seconds > max(_FREE_SECONDS, _BUDGET * self.notebook_seconds):
+            why = "on changed inputs: it would have taken more than five times the notebook's own time"
+            return replace(proof, not_proven=(why,))
         if not sources and not lifted.draws:
             return replace(proof, not_proven=("on changed inputs: the notebook reads no file that could be changed",))
-        names = [one.name for one in proof.outputs]
         reason = ""
+        partly: Proof | None = None
         for share in (0.2, 0.0):
             book, line = self._fresh("changed"), self._fresh("changed")
             changed = change_inputs(book.folder, sources, share=share)
@@ -325,26 +358,34 @@ class Prover:
             self.progress("proving: once more on changed inputs")
             done = _side_by_side(
                 {
-                    "book": lambda book=book: self._replay(book, lifted.wanted, seed=1),
+                    "book": lambda book=book: self._replay(book, lifted.wanted, seed=1, until=self._end_of(lifted)),
                     "line": lambda line=line: self._pipeline(line, lifted, "plain", seed=1),
                 }
             )
             if done["book"].error is None:
-                return self._changed_word(proof, done["book"], done["line"], names, changed)
+                return self._changed_word(proof, done["book"], done["line"], changed)
             reason = _message(done["book"].error)
+            if partly is None and done["book"].paths and done["line"].error is None:
+                # It stopped later than where these values were made.
+                partly = self._changed_word(proof, done["book"], done["line"], changed)
             if self.notebook_seconds > _FREE_SECONDS:
                 break
-        return replace(proof, not_proven=(f"on changed inputs: the notebook does not run on them ({reason})",))
+        why = f"on changed inputs: the notebook does not run on them ({reason})"
+        return partly or replace(proof, not_proven=(why,))
 
-    def _changed_word(
-        self, proof: Proof, book: Values, line: Values, names: Sequence[str], changed: Sequence[str]
-    ) -> Proof:
-        from dataclasses import replace
+    def _end_of(self, lifted: Lifted) -> tuple[int, int]:
+        """Where in the notebook all that the pipeline needs has been executed: cell and index of a statement."""
+        order = {cell.number: place for place, cell in enumerate(self.cells)}
+        return max(lifted.step_ends, key=lambda end: (order.get(end[0], -1), end[1]))
 
+    def _changed_word(self, proof: Proof, book: Values, line: Values, changed: Sequence[str]) -> Proof:
         if line.error is not None:
             problem = f"on changed inputs the pipeline raised {line.error.get('type')}: {line.error.get('message')}"
             return replace(proof, outputs=tuple(_unsure(one, problem) for one in proof.outputs), problem=problem)
+        names = [one.name for one in proof.outputs]
         results = self._compare(book, line, names)
+        # What comes out the same on other inputs says nothing of a pipeline that remembers.
+        told = self._compare(self._firsts[tuple(names)], book, names) if tuple(names) in self._firsts else {}
         outputs: list[ReceiptOutput] = []
         missing: list[str] = []
         for one in proof.outputs:
@@ -354,14 +395,58 @@ class Prover:
                 outputs.append(one)
             elif result["equal"] or result["close"]:
                 outputs.append(one)
+                if told.get(one.name, {}).get("equal"):
+                    missing.append(f"{one.name} on changed inputs: it comes out the same on them")
             else:
                 why = f"on changed inputs: {_first(result)}"
-                outputs.append(ReceiptOutput(name=one.name, of=one.of, cell=one.cell, verdict="different", why=why))
+                outputs.append(replace(one, verdict="different", why=why))
         what = f"{', '.join(changed[:3])} with rows left out" if changed else "another seed"
-        return replace(
-            proof, outputs=tuple(outputs), done=(*proof.done, f"again on changed inputs ({what})"), not_proven=tuple(missing),
-            isolated_only=False,
-        )  # fmt: skip
+        compared = len(missing) < len(outputs) or any(one.verdict == "different" for one in outputs)
+        done = (*proof.done, f"again on changed inputs ({what})") if compared else proof.done
+        return replace(proof, outputs=tuple(outputs), done=done, not_proven=tuple(missing), isolated_only=False)
+
+    # ---- where they part
+
+    def first_divergence(self, lifted: Lifted) -> Divergence | None:
+        """Where a pipeline first has another value than its notebook, step by step; None where that can't be told.
+
+        Both run once more: for a refusal that says where to look.
+        """
+        asked = [
+            (number, step.name, variable, lifted.step_ends[number])
+            for number, step in enumerate(lifted.steps)
+            for variable in step.outputs
+            if variable.isidentifier()
+        ]
+        book, line = self._fresh("diverging"), self._fresh("diverging")
+        capture = [{"name": variable, "after": list(end)} for _, _, variable, end in asked]
+        request = self._request("replay", book, seed=0, capture=capture)
+        done = _side_by_side(
+            {
+                "book": lambda: self._captured(book, request, [f"{number} {name}" for number, _, name, _ in asked]),
+                "line": lambda: self._pipeline(line, lifted, "isolated", seed=0, each_step=True),
+            }
+        )
+        made = {
+            f"{number} {name}": str(path)
+            for number, step in enumerate(done["line"].steps)
+            for name, path in step.get("portables", {}).items()
+        }
+        names = [f"{number} {name}" for number, _, name, _ in asked]
+        results = self._compare(done["book"], Values(paths=made), names)
+        for number, step, variable, _ in asked:
+            result = results.get(f"{number} {variable}")
+            if result is not None and not result["equal"] and not result["close"]:
+                return Divergence(step=step, variable=variable, what=_first(result).partition(" ")[2])
+        return None
+
+
+def _with_notes(why: str, result: Mapping[str, Any]) -> str:
+    """What is to be said of a value that counts as equal."""
+    notes = [] if result["equal"] else [f"floats within {_RTOL:g}"]
+    notes += [str(note) for note in result.get("notes", ())[:2]]
+    notes += [f"{what} left out" for what in result.get("left_out", ())]
+    return "; ".join([part for part in (why, *notes) if part and (part == why or part not in why)])
 
 
 def _capture_of(asked: str, folder: str) -> dict[str, object]:

@@ -103,7 +103,8 @@ def _iceberg(incoming: ArrowSchema) -> Schema:
         )
     fields: list[Any] = []
     for field in incoming:
-        kind = pa.string() if pa.types.is_null(field.type) else field.type
+        # pyiceberg takes these for types that do not hold all their values, or for none.
+        kind = {pa.null(): pa.string(), pa.uint32(): pa.int64()}.get(field.type, field.type)
         try:
             convert(pa.schema([field.with_type(kind)]))
         except (bridge.UnsupportedPyArrowTypeException, TypeError, ValueError, NotImplementedError) as error:

@@ -73,6 +73,10 @@ class Scratch:
             original=self.original,
         )
 
+    def empty(self) -> None:
+        """Give back the room of the copy; what the tool keeps of the run stays."""
+        shutil.rmtree(self.root, ignore_errors=True)
+
 
 @contextmanager
 def scratch_for(notebook: Notebook) -> Generator[Scratch]:

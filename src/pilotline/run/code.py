@@ -103,6 +103,11 @@ class Source:
         """All of the module."""
         return self._told(range(len(self._parts)))
 
+    def results(self) -> dict[str, str]:
+        """What each function says that it gives, as source text."""
+        functions = [part.node for part in self._parts if isinstance(part.node, ast.FunctionDef)]
+        return {node.name: ast.unparse(node.returns) for node in functions if node.returns is not None}
+
     def _told(self, places: Iterable[int]) -> Reached:
         found = Reached()
         for place in places:

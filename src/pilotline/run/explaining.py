@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, assert_never
+from typing import TYPE_CHECKING, Final, assert_never
 
 from pilotline.domain.pipelines import Constant, FromParameter, FromResult
 from pilotline.domain.plans import (
@@ -43,7 +43,7 @@ def explain(plan: Plan) -> str:
             case WriteTable(output=output, table=table, mode=mode):
                 then.append(f"write   {table} ({describe_mode(mode)})" + _unless_same(output, table.name))
             case KeepArtifact(output=output, kind=kind):
-                then.append(f"keep    {output}, {'a number' if kind == 'metric' else 'an artifact'}")
+                then.append(f"keep    {output}{_KEPT_AS[kind]}")
             case RunCheck(check=check):
                 warns = " (only warns)" if check.severity == "warn" else ""
                 then.append(f"check   {check.table}: {check.name}{warns}")
@@ -52,6 +52,9 @@ def explain(plan: Plan) -> str:
             case _:
                 assert_never(stage)
     return "\n".join([*lines, "", *(f"  {line}" for line in then)])
+
+
+_KEPT_AS: Final = {"metric": ", a number", "artifact": ", an artifact", "unknown": ", or write it if it is a table"}
 
 
 def _unless_same(output: str, table: str) -> str:

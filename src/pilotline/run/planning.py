@@ -321,23 +321,24 @@ class _Planner:
                     )
                 )
             else:
-                stages.append(KeepArtifact(output=output.name, kind="metric" if kind == "metric" else "artifact"))
+                sort = "metric" if kind == "metric" else "artifact" if kind else "unknown"
+                stages.append(KeepArtifact(output=output.name, kind=sort))
         return stages
 
     def _kind_of(self, name: str, value: FromResult | FromParameter) -> str:
         contract = self.pipeline.contract
         if name in contract.tables or contract.table_of(name) in self.tables:
             return "table"
+        kind = ""
         if isinstance(value, FromResult):
             results: Sequence[Mapping[str, Any]] = self.hints.get(value.step, {}).get("results") or ()
             kind = str(results[value.index]["type"]) if value.index < len(results) else ""
-        else:
-            kind = ""
-        if kind in {"int", "float", "bool"} or kind.startswith(("numpy.float", "numpy.int", "numpy.bool")):
+            kind = kind or _annotated(self.pipeline.step(value.step), value.index)
+        if kind in {"int", "float", "bool"} or kind.startswith(("numpy.float", "numpy.int", "numpy.bool", "np.float")):
             return "metric"
         if kind.rpartition(".")[2] in {"DataFrame", "Series", "LazyFrame", "ndarray", "Table"}:
             return "table"
-        return "artifact" if kind else "table"
+        return "artifact" if kind else ""
 
     def _end(self) -> list[Stage]:
         stages: list[Stage] = [RunCheck(check=check) for check in self.pipeline.contract.checks]
@@ -373,6 +374,15 @@ class _Planner:
         """Whether a later run may have written over what an earlier one wrote by partition or key."""
         partition = self.pipeline.contract.partition
         return not partition or later.parameters.get(partition) == past.parameters.get(partition)
+
+
+def _annotated(step: Step, index: int) -> str:
+    """What the function of a step says of one of its results."""
+    text = step.annotation
+    if step.unpacks and text.lower().startswith("tuple[") and "[" not in text[6:]:
+        parts = text[6:].rstrip("]").split(",")
+        return parts[index].strip() if index < len(parts) else ""
+    return "" if step.unpacks else text
 
 
 def _undo_of(commit: str, log: Iterable[Commit]) -> Commit | None:

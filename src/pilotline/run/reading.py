@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 __all__ = ["Code", "Reading", "read_contract", "read_pipeline"]
 
 #: Counts what is kept in the cache; another number makes it read anew.
-_FORM: Final = 3
+_FORM: Final = 4
 _MOST_LOCAL_MODULES: Final = 500
 
 
@@ -152,11 +152,11 @@ def _read(module: Path, places: Sequence[Path], environment: Environment) -> dic
         "local": sorted(looked_up.found),
         "code": code,
         "summary": (flow.doc or flow.module_doc or "").strip().partition("\n")[0],
-        **_flow_facts(flow),
+        **_flow_facts(flow, source.results()),
     }
 
 
-def _flow_facts(flow: Any) -> dict[str, Any]:
+def _flow_facts(flow: Any, results: Mapping[str, str]) -> dict[str, Any]:
     return {
         "parameters": [parameter.as_json() for parameter in flow.parameters],
         "steps": [
@@ -167,6 +167,7 @@ def _flow_facts(flow: Any) -> dict[str, Any]:
                 "results": list(step.results),
                 "unpacks": step.unpacks,
                 "line": step.line,
+                "annotation": results.get(step.function, ""),
             }
             for step in flow.steps
         ],
@@ -282,6 +283,7 @@ def _reading(facts: Mapping[str, Any], module: Path, contract: Contract) -> Read
             results=tuple(step["results"]),
             unpacks=step["unpacks"],
             line=step["line"],
+            annotation=step["annotation"],
         )
         for step in facts["steps"]
     )

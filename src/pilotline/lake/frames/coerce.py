@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from pilotline.lake.errors import NotATable
@@ -136,6 +136,19 @@ def _encoded(name: str, series: Any) -> Encoded:
         ) from error
 
 
+def _encoded_level(name: str, index: PandasIndex, place: int) -> Encoded:
+    """A level of an index; of a MultiIndex by its own values, which keep their type where a row has none."""
+    import pandas as pd
+    import pyarrow as pa
+
+    if not isinstance(index, pd.MultiIndex):
+        return _encoded(name, pd.Series(index).reset_index(drop=True))
+    found = _encoded(name, pd.Series(index.levels[place]).reset_index(drop=True))
+    codes = index.codes[place].astype("int64")
+    whole = found.array.combine_chunks() if isinstance(found.array, pa.ChunkedArray) else found.array
+    return replace(found, array=whole.take(pa.array(codes, mask=codes < 0)))
+
+
 def _label_text(label: Hashable) -> str:
     """A column label as a text: the parts of a tuple joined, a number as one writes it."""
     if isinstance(label, tuple):
@@ -161,8 +174,7 @@ def _index(
     held = unique_names(wanted, taken=names)
     columns: list[tuple[str, Encoded]] = []
     for place, name in enumerate(held):
-        values = pd.Series(index.get_level_values(place)).reset_index(drop=True)
-        columns.append((name, _encoded(name, values)))
+        columns.append((name, _encoded_level(name, index, place)))
     note: Note = {
         "kind": "multi" if isinstance(index, pd.MultiIndex) else "plain",
         "levels": {name: found.note for name, found in columns},

@@ -85,15 +85,38 @@ def to_pandas(table: ArrowTable, notes: Mapping[str, Any] | None) -> PandasFrame
 def _index(table: ArrowTable, note: Note, levels: Mapping[str, Note]) -> Any:
     import pandas as pd
 
-    arrays = [decode(table.column(name), each) for name, each in levels.items()]
-    names = _names(note["names"], len(arrays))
+    names = _names(note["names"], len(levels))
     if note["kind"] == "multi":
-        return pd.MultiIndex.from_arrays(arrays, names=names)
-    index = pd.Index(arrays[0], name=names[0])
+        parts = [_level(table.column(name), each) for name, each in levels.items()]
+        return pd.MultiIndex([level for level, _ in parts], [codes for _, codes in parts], names=names)
+    ((column, inside),) = levels.items()
+    index = pd.Index(decode(table.column(column), inside), name=names[0])
     if note["range"] is not None:
         counted = pd.RangeIndex(*note["range"], name=names[0])
         return counted if counted.equals(index) else index
     return _with_freq(index, note["freq"])
+
+
+def _level(array: Any, note: Note) -> tuple[Any, Any]:
+    """One level of a MultiIndex and, row by row, the place of the value in it; -1 where there is none."""
+    import numpy as np
+    import pandas as pd
+    import pyarrow as pa
+
+    try:
+        coded = array.combine_chunks().dictionary_encode()
+        level = pd.Index(decode(coded.dictionary, note))
+        codes = np.asarray(coded.indices.fill_null(-1)).astype("int64")
+    except (pa.ArrowNotImplementedError, pa.ArrowInvalid):  # nested values have no codes in Arrow
+        codes, level = pd.factorize(pd.Index(decode(array, note)))
+    try:
+        order = np.asarray(level.argsort())
+    except TypeError:
+        return level, codes
+    places = np.empty(len(order) + 1, "int64")
+    places[order] = np.arange(len(order))
+    places[-1] = -1
+    return level.take(order), places[codes]
 
 
 def _with_freq(index: Any, freq: str | None) -> Any:

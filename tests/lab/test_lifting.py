@@ -1,0 +1,159 @@
+"""Lift small notebooks for real: what is proven is right, what cannot be proven is refused by code."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from pilotline.domain.errors import PilotlineError
+from pilotline.lab import lifting
+from pilotline.lab.lifting import Options, lift_notebook
+from pilotline.lab.placing import WouldOverwrite, module_name
+from pilotline.lab.proving import Prover
+
+
+def notebook(folder: Path, *cells: str) -> Path:
+    raw = [
+        {"cell_type": "code", "metadata": {}, "source": cell, "outputs": [], "execution_count": None} for cell in cells
+    ]
+    path = folder / "explore_v2.ipynb"
+    path.write_text(json.dumps({"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": raw}), encoding="utf-8")
+    return path
+
+
+def lifted(path: Path, *wants: str, **options: object):
+    return lift_notebook(path, Options(wants=wants, python=sys.executable, **options), lambda _: None)
+
+
+def returned(module: str) -> dict:
+    """What the module's pipeline gives in a fresh process."""
+    code = f"import json, sys; sys.path.insert(0, {str(Path(module).parent)!r}); import {Path(module).stem} as m; print(json.dumps(m.pipeline()))"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=Path(module).parent, capture_output=True, text=True, check=True
+    )
+    return json.loads(done.stdout)
+
+
+CELLS = (
+    "import csv",
+    'with open("sales.csv") as file:\n    rows = list(csv.DictReader(file))',
+    'rows[0]["state"] = "Puerto Rico"',
+    "print(len(rows))",
+    'total = {}\nfor row in rows:\n    total[row["state"]] = total.get(row["state"], 0) + int(row["amount"])',
+)
+SALES = "state,amount\nPR,1\n" + "".join(f"CA,{number}\n" for number in range(2, 12))
+
+
+def test_a_notebook_becomes_steps_that_give_the_same(tmp_path: Path) -> None:
+    (tmp_path / "sales.csv").write_text(SALES)
+    path = notebook(tmp_path, *CELLS)
+    before = path.read_bytes()
+    receipt = lifted(path, "total")
+    assert (receipt.status, receipt.rung) == ("proven", "steps")
+    assert len(receipt.steps) >= 2
+    assert returned(receipt.module) == {"total": {"Puerto Rico": 1, "CA": sum(range(2, 12))}}
+    assert any("changed inputs" in line for line in receipt.proofs)
+    assert path.read_bytes() == before
+    assert {one.name for one in tmp_path.iterdir()} == {
+        ".pilotline", "explore.py", "explore.toml", "explore_v2.ipynb", "sales.csv", "test_explore.py",
+    }  # fmt: skip
+
+
+def test_the_tests_beside_a_lifted_module_pass(tmp_path: Path) -> None:
+    (tmp_path / "sales.csv").write_text(SALES)
+    receipt = lifted(notebook(tmp_path, *CELLS), "total", proof="once")
+    assert receipt.status == "proven"
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:randomly", "test_explore.py"],
+        cwd=tmp_path, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong"),
+    [
+        ("int(row[", "1 + int(row["),  # another number
+        ('rows[0]["state"] = "Puerto Rico"', "pass"),  # a repair that is lost
+        ('total.get(row["state"], 0) + int(row["amount"])', "1 if row['state'] == 'Puerto Rico' else 65"),  # remembered
+    ],
+)
+def test_a_pipeline_that_computes_something_else_is_never_proven(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, right: str, wrong: str
+) -> None:
+    (tmp_path / "sales.csv").write_text(SALES)
+    genuine = lifting.lift
+
+    def tampered(*given, **options):
+        made = genuine(*given, **options)
+        assert right in made.source
+        return replace(made, source=made.source.replace(right, wrong))
+
+    monkeypatch.setattr(lifting, "lift", tampered)
+    receipt = lifted(notebook(tmp_path, *CELLS), "total")
+    assert receipt.status == "refused"
+    assert [one.verdict for one in receipt.outputs] == ["different"]
+    assert "PL151" in [one.code for one in receipt.diagnostics]
+    assert not (tmp_path / "explore.py").exists()
+
+
+def test_what_differs_between_two_runs_of_the_notebook_is_refused_as_such(tmp_path: Path) -> None:
+    receipt = lifted(notebook(tmp_path, "import time", "now = time.time()"), "now")
+    assert receipt.status == "refused"
+    assert [one.verdict for one in receipt.outputs] == ["not_deterministic"]
+    assert "clock" in receipt.outputs[0].why
+
+
+@pytest.mark.parametrize(
+    ("cell", "code"),
+    [
+        ("import urllib.request\nurllib.request.urlopen('http://192.0.2.1/')", "PL120"),
+        ("import subprocess\nsubprocess.run(['curl', '--version'])", "PL121"),
+        ("open('/pilotline-was-here', 'w')", "PL122"),
+        ("1 / 0", "PL110"),
+        ("import a_package_that_is_not_there", "PL113"),
+        ("open('not-there.csv')", "PL114"),
+        ("input('how many?')", "PL116"),
+    ],
+)
+def test_what_a_notebook_must_not_do_refuses_it_by_code_and_line(tmp_path: Path, cell: str, code: str) -> None:
+    receipt = lifted(notebook(tmp_path, "a = 1", cell, "b = a"), "b")
+    assert receipt.status == "refused"
+    assert [(one.code, one.cell) for one in receipt.diagnostics] == [(code, 2)]
+
+
+def test_an_endless_loop_is_stopped_and_named(tmp_path: Path) -> None:
+    receipt = lifted(notebook(tmp_path, "a = 1", "while True:\n    a += 1"), "a", timeout=2.0)
+    assert [(one.code, one.cell) for one in receipt.diagnostics] == [("PL111", 2)]
+
+
+def test_a_hand_edited_module_is_not_written_over(tmp_path: Path) -> None:
+    path = notebook(tmp_path, "a = [1]", "b = [n + 1 for n in a]")
+    lifted(path, "b", proof="once")
+    module = tmp_path / "explore.py"
+    module.write_text(module.read_text() + "\n# mine\n")
+    receipt = lifted(path, "b", proof="once")
+    assert (receipt.status, [one.code for one in receipt.diagnostics]) == ("refused", ["PL150"])
+    assert module.read_text().endswith("# mine\n")
+    assert lifted(path, "b", proof="once", force=True).status == "proven"
+    assert not module.read_text().endswith("# mine\n")
+
+
+def test_a_wanted_name_that_is_not_there_names_the_nearest(tmp_path: Path) -> None:
+    with pytest.raises(PilotlineError) as raised:
+        lifted(notebook(tmp_path, "revenue = 1"), "revenu")
+    assert (raised.value.code, raised.value.exit_status) == ("PL141", 2)
+    assert "revenue" in raised.value.message
+
+
+def test_a_module_never_hides_one_that_the_notebook_imports() -> None:
+    assert module_name(Path("random.ipynb")) == "random_pipeline"
+    assert module_name(Path("explore_v15.ipynb")) == "explore"
+    assert module_name(Path("mine.ipynb"), frozenset({"mine"})) == "mine_pipeline"
+    assert issubclass(WouldOverwrite, PilotlineError)
+    assert Prover.__doc__
