@@ -84,9 +84,7 @@ CHANGES = [
     Change("the module's docstring", "Revenue.", "Costs.", frozenset()),
     Change("its own code", "orders.amount >", "orders.amount >=", frozenset({"step", "anything"})),
     Change("a function it calls through another", "x * OTHER", "x + OTHER", frozenset({"step", "anything"})),
-    Change(
-        "a constant", "LIMIT = 10", "LIMIT = 11", frozenset({"step", "by_text", "by_class", "anything"})
-    ),
+    Change("a constant", "LIMIT = 10", "LIMIT = 11", frozenset({"step", "by_text", "by_class", "anything"})),
     Change("a constant that a lambda reads", "OTHER = 5", "OTHER = 6", frozenset({"step", "by_lambda", "anything"})),
     Change("a constant nobody else reads", "1.2", "1.3", frozenset({"unrelated", "anything"})),
     Change("a setting of the module", "LIMIT = 10", "LIMIT = 10\npd.set_option('a', 1)", frozenset(FUNCTIONS)),
