@@ -211,7 +211,9 @@ def test_an_array_comes_back(array):
 
 
 def test_what_is_dropped_named_or_changed_is_said():
-    frame = pd.DataFrame({"a": np.array([1, 2], "int8"), 5: objects("x", 1).to_numpy()}, index=pd.Index([3, 4], name="k"))
+    frame = pd.DataFrame(
+        {"a": np.array([1, 2], "int8"), 5: objects("x", 1).to_numpy()}, index=pd.Index([3, 4], name="k")
+    )
     assert [str(change) for change in to_table(frame).coercions] == [
         "5: column name 5 became '5'",
         "k: the index 'k' became the column k",
