@@ -143,11 +143,11 @@ WRONG = {
     ),
     "rows in another order": (
         totals(clean="    return sorted((dict(row, amount=float(row['amount'])) for row in rows), key=lambda r: r['day'])"),
-        {"rows": ("different", "rows[1]['day']: '2024-01-02' != '2024-01-01'"), "total": ("equal", "")},
+        {"rows": ("different", "rows["), "total": ("equal", "")},
     ),
     "a column left as text": (
         totals(clean="    return [dict(row) for row in rows]", total="sum(float(row['amount']) for row in rows)"),
-        {"rows": ("different", "rows[0]['amount']: '0.5' != 0.5"), "total": ("equal", "")},
+        {"rows": ("different", "rows[0]['amount']: 0.5 != '0.5'"), "total": ("equal", "")},
     ),
     "a row lost": (
         totals(clean="    return [dict(row, amount=float(row['amount'])) for row in rows[1:]]"),
@@ -168,11 +168,8 @@ def test_a_pipeline_that_is_subtly_wrong_is_found_out(module: str, tmp_path: Pat
     proof = prove(Case(TOTALS, source, ["rows", "total"], ends=[(1, 1), (2, 0), (3, 0)]), tmp_path)
     assert not proof.holds
     for name, (verdict, why) in expected.items():
-        said, because = words(proof)[name]
-        # The sides are told in the order notebook, pipeline.
-        swapped = " != ".join(reversed(why.rpartition(": ")[2].split(" != "))) if " != " in why else ""
-        assert said == verdict
-        assert because.startswith(why) or because == f"{why.rpartition(': ')[0]}: {swapped}"
+        assert words(proof)[name][0] == verdict
+        assert words(proof)[name][1].startswith(why)
 
 
 def test_a_step_that_changes_its_argument_is_refused_by_name(tmp_path: Path):
@@ -325,10 +322,8 @@ def test_values_made_before_the_notebook_stops_on_changed_inputs_are_compared(tm
 def test_a_condition_that_only_other_inputs_meet_is_found(tmp_path: Path):
     cells = [*TOTALS, "if len(rows) < 120:\n    total = -1"]
     proof = prove(Case(cells, totals(), ["rows", "total"], ends=[(1, 1), (2, 0), (3, 0)]), tmp_path)
-    assert words(proof)["total"] == ("different", words(proof)["total"][1])
-    assert words(proof)["total"][1].startswith("on changed inputs: total: -1 != ") or words(proof)["total"][
-        1
-    ].startswith("on changed inputs: total: int")
+    assert words(proof)["total"][0] == "different"
+    assert words(proof)["total"][1].startswith("on changed inputs: total: -1 != ")
 
 
 def test_where_the_notebook_does_not_run_on_changed_inputs_it_is_said_and_no_refusal(tmp_path: Path):

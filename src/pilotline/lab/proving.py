@@ -474,7 +474,8 @@ def _first(result: Mapping[str, Any]) -> str:
     differences = result["differences"]
     if not differences:
         return "they differ"
-    more = f" (and {len(differences) - 1} more places)" if len(differences) > 1 else ""
+    others = max(int(result.get("count", 0)), len(differences)) - 1
+    more = f" (and {others} more places)" if others and "(and " not in differences[0]["what"] else ""
     return f"{differences[0]['where']}: {differences[0]['what']}{more}"
 
 
