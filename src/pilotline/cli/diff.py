@@ -49,7 +49,7 @@ def run(args: Namespace, out: Out) -> int:
         except NoSuchTable:
             only = [find_table(lake, args.table, lake.resolve(before)).table]
     asked: list[str] = args.key or []
-    keys = {one: asked for one in only} if only and asked else _keys(lake, before, after, args.key)
+    keys = dict.fromkeys(only, asked) if only and asked else _keys(lake, before, after, args.key)
     found = diff(lake, before, after, whole, only=only, keys=keys)
     _print(found, out)
     out.document(_as_json(found))

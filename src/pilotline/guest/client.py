@@ -5,6 +5,7 @@ lake of the project is read: by this interpreter where it can, else by the progr
 of its own. What comes is an Arrow file, or a plain dump where there is neither pyarrow nor Polars.
 """
 
+import importlib
 import importlib.util
 import json
 import os
@@ -89,24 +90,23 @@ def _direct(asked, as_):
     if not all(_has(name) for name in ("pyiceberg", "pyarrow", "pilotline")):
         return None
     try:
-        from pilotline.domain.access import Scope
-        from pilotline.domain.errors import PilotlineError
-        from pilotline.domain.tables import TableName
-        from pilotline.lake.lake import Lake
-        from pilotline.lake.reading import read as read_lake
-        from pilotline.run.projects import project_of
+        # By name: this module is also used where nothing of the house is installed.
+        access, errors, tables, lakes, reading, projects = (
+            importlib.import_module("pilotline." + name)
+            for name in ("domain.access", "domain.errors", "domain.tables", "lake.lake", "lake.reading", "run.projects")
+        )
     except ImportError:
         return None
     import pathlib
 
-    lake = Lake(project_of(pathlib.Path.cwd()).own)
+    lake = lakes.Lake(projects.project_of(pathlib.Path.cwd()).own)
     if not lake.exists:
         raise _no_lake()
-    scope = Scope.everything("the lake lies on one's own disk")
+    scope = access.Scope.everything("the lake lies on one's own disk")
     try:
-        name = TableName.parse(asked["table"])
-        return (read_lake(lake, name, scope, asked["at"] or "main", columns=asked["columns"], as_=as_),)
-    except PilotlineError as error:
+        name = tables.TableName.parse(asked["table"])
+        return (reading.read(lake, name, scope, asked["at"] or "main", columns=asked["columns"], as_=as_),)
+    except errors.PilotlineError as error:
         raise ReadFailed(error.message, error.code, error.try_next) from None
 
 
