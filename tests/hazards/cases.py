@@ -44,8 +44,9 @@ class Hazard:
     files: tuple[str, ...] = SALES
     #: Further arguments of `pilotline lift`.
     args: tuple[str, ...] = ()
-    #: The notebook as saved no longer says what was executed: `sources/NAME.session` does.
-    edited: bool = False
+    #: The notebook as saved no longer gives what its session gave: the cell that shows it, and what that gives now.
+    #: This may be proven only with a diagnostic on that cell.
+    replayed: tuple[int, Any] | None = None
     #: Cells that a proven pipeline may be made of at most.
     keeps_at_most: int | None = None
     #: Literals that must not appear in anything that is written or printed.
@@ -98,9 +99,9 @@ SIXTEEN = (
 
 FURTHER = (
     # --- what the .ipynb says about how it was run ---
-    _book("rerun_cell", v.rerun, expect="refused", files=(), codes=NOT_AS_SAVED, edited=True),
-    _book("deleted_cell", v.deleted_or_edited, expect="refused", files=(), codes=NOT_AS_SAVED, edited=True),
-    _book("edited_cell", v.deleted_or_edited, expect="refused", files=(), codes=NOT_AS_SAVED, edited=True),
+    _book("rerun_cell", v.rerun, expect="either", files=(), codes=NOT_AS_SAVED, replayed=(3, 88)),
+    _book("deleted_cell", v.deleted_or_edited, expect="refused", files=(), codes=("PL110",)),
+    _book("edited_cell", v.deleted_or_edited, expect="either", files=(), codes=NOT_AS_SAVED, replayed=(2, 35.0)),
     _book("quiet_error_outputs", v.units_sum),
     # --- IPython ---
     _book("top_level_await", v.awaits, files=("data/sales.csv", "data/areas.csv"), expect="either"),
@@ -134,7 +135,7 @@ FURTHER = (
     _text("default_arguments", v.default_arguments, files=()),
     _text("loop_closures", v.loop_closures, files=()),
     _text("redefined_function", v.redefined),
-    _text("shadowed_builtins", v.shadowed),
+    _text("shadowed_builtins", v.shadowed, expect="either"),
     _text("nested_globals", v.nested_globals, files=()),
     _text("conditional_definitions", v.conditional_definitions),
     _text("deleted_names", v.deleted_names, files=()),
