@@ -8,7 +8,8 @@ BIN := .venv/bin
 JOBS ?= $(shell n=$$(nproc 2>/dev/null || getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2); [ $$n -gt 4 ] && echo 4 || echo $$n)
 # A user without a home still has this checkout.
 UV_SAFE_CACHE = if [ ! -w "$${XDG_CACHE_HOME:-$$HOME}" ] && [ -z "$$UV_CACHE_DIR" ]; then export UV_CACHE_DIR="$$PWD/.venv-uv/cache"; fi
-UV_SYNC = uv=$$(.ci/find-uv) && $(UV_SAFE_CACHE) && env -u VIRTUAL_ENV "$$uv" sync --frozen --quiet
+# Compiled once here, not by every interpreter that is started: that is most of what a short notebook costs.
+UV_SYNC = uv=$$(.ci/find-uv) && $(UV_SAFE_CACHE) && env -u VIRTUAL_ENV UV_COMPILE_BYTECODE=1 "$$uv" sync --frozen --quiet
 
 help:  ## what can be done
 	@sed -n 's/^\([a-z]*\):.*##  *\(.*\)/make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-12s %s\n", $$1, $$2 }'

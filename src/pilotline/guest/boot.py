@@ -22,9 +22,18 @@ KINDS = {
 
 
 def main(arguments):
-    """Carry out one request; the exit status says only whether an answer was written."""
+    """Carry out one request, or serve as a warmed process that forks a child for each."""
     with open(arguments[1], encoding="utf-8") as file:
         request = json.load(file)
+    if request["kind"] == "warm":
+        load_package()
+        importlib.import_module(f"{PACKAGE}.warm").serve(request, lambda path: main([arguments[0], path]))
+        os._exit(0)
+    carry_out(request)
+
+
+def carry_out(request):
+    """Carry out one request; the exit status says only whether an answer was written."""
     _redirect(request)
     load_package()
     kind = request["kind"]

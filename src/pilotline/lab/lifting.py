@@ -5,6 +5,7 @@ from __future__ import annotations
 import posixpath
 import re
 import time
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, cast
 
@@ -23,10 +24,11 @@ from pilotline.lift.wanted import NothingToLift, Wanted, asked_for, by_default, 
 from pilotline.lift.writing import formatted
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Generator, Sequence
     from pathlib import Path
 
     from pilotline.domain.notebooks import Cell, Notebook
+    from pilotline.lift.scratch import Scratch
     from pilotline.lift.slicing import Rung
 
 _TRIES_AT_STEPS = 4
@@ -103,8 +105,7 @@ def list_wanted(path: Path, options: Options, progress: Callable[[str], None]) -
     """
     notebook = read(path)
     interpreter = find_interpreter(notebook, options.python)
-    with scratch_for(notebook) as scratch:
-        prover = _prover(notebook.code, interpreter, scratch, options, progress)
+    with scratch_for(notebook) as scratch, _prover(notebook.code, interpreter, scratch, options, progress) as prover:
         recorded = _record(notebook, interpreter, prover, options)
     return [
         Listed(
@@ -127,8 +128,7 @@ def lift_notebook(path: Path, options: Options, progress: Callable[[str], None])
     began = time.perf_counter()
     notebook = read(path)
     interpreter = find_interpreter(notebook, options.python)
-    with scratch_for(notebook) as scratch:
-        prover = _prover(notebook.code, interpreter, scratch, options, progress)
+    with scratch_for(notebook) as scratch, _prover(notebook.code, interpreter, scratch, options, progress) as prover:
         try:
             recorded = _record(notebook, interpreter, prover, options)
             wanted = asked_for(recorded.parts, options.wants) if options.wants else by_default(recorded.parts)
@@ -144,8 +144,11 @@ def lift_notebook(path: Path, options: Options, progress: Callable[[str], None])
     return replace(receipt, seconds=time.perf_counter() - began)
 
 
-def _prover(cells: Sequence[Cell], interpreter: Interpreter, scratch: Any, options: Options, progress: Callable[[str], None]) -> Prover:  # fmt: skip
-    return Prover(
+@contextmanager
+def _prover(
+    cells: Sequence[Cell], interpreter: Interpreter, scratch: Scratch, options: Options, progress: Callable[[str], None]
+) -> Generator[Prover]:
+    prover = Prover(
         cells=cells,
         python=interpreter.path,
         scratch=scratch,
@@ -153,6 +156,10 @@ def _prover(cells: Sequence[Cell], interpreter: Interpreter, scratch: Any, optio
         timeout=options.timeout,
         progress=progress,
     )
+    try:
+        yield prover
+    finally:
+        prover.close()
 
 
 def _record(notebook: Notebook, interpreter: Interpreter, prover: Prover, options: Options) -> _Recorded:

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 from pilotline.lab.changed_inputs import change_inputs
 from pilotline.lab.receipt import ReceiptOutput, Verdict
-from pilotline.lift.guestcall import Guest
+from pilotline.lift.guestcall import Guest, environment_for
+from pilotline.lift.warming import CAN_FORK, Warm, imports_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -107,6 +108,25 @@ class Prover:
     #: What the first run gave, by the names of the outputs.
     _firsts: dict[tuple[str, ...], Values] = field(default_factory=dict[tuple[str, ...], Values])
     spent: float = 0.0
+    #: Warmed processes by what they have imported.
+    _warmed: dict[tuple[str, ...], Warm] = field(default_factory=dict[tuple[str, ...], Warm])
+
+    def close(self) -> None:
+        """End what was kept warm."""
+        for warm in self._warmed.values():
+            warm.close()
+        self._warmed.clear()
+
+    def _warm(self, sources: Sequence[str]) -> Warm | None:
+        """A process that has imported what these sources import, as far as it may be; None where there is nothing."""
+        imports = imports_of(sources, self.scratch.root) if CAN_FORK else ()
+        if imports and imports not in self._warmed:
+            own = self.scratch.own / f"warm-{len(self._warmed)}"
+            self._warmed[imports] = Warm(self.python, imports, own, environment_for(self.python))
+        return self._warmed.get(imports)
+
+    def _warm_book(self) -> Warm | None:
+        return self._warm([one.python for one in self.cells])
 
     def record(self, asked: Sequence[str] = ()) -> tuple[dict[str, Any], Scratch]:
         """Run the notebook once, watched; the recorder's answer.
@@ -118,7 +138,8 @@ class Prover:
         folder = scratch.folder.relative_to(scratch.root).as_posix()
         capture = [_capture_of(one, folder) for one in asked]
         request = self._request("record", scratch, seed=0, capture=capture)
-        guest = Guest(self.python, request, cwd=scratch.folder, own=scratch.own, seconds=self.timeout)
+        warm = self._warm_book()
+        guest = Guest(self.python, request, cwd=scratch.folder, own=scratch.own, seconds=self.timeout, warm=warm)
         answer = guest.wait(lambda where: self.progress(f"recording{where}"))
         return answer, scratch
 
@@ -126,7 +147,10 @@ class Prover:
         """Take a recording as the first run of the notebook."""
         captured: list[Mapping[str, Any]] = list(answer.get("captured") or ())
         self._recorded = dict(zip(asked, captured, strict=False))
-        self.notebook_seconds = max(0.1, float(answer.get("seconds") or 0.0) - float(answer.get("own_cpu") or 0.0))
+        warm = self._warm_book()
+        imports = warm.seconds if warm is not None else 0.0
+        watching = float(answer.get("own_cpu") or 0.0)
+        self.notebook_seconds = max(0.1, float(answer.get("seconds") or 0.0) + imports - watching)
 
     def _fresh(self, name: str) -> Scratch:
         self._count += 1
@@ -151,8 +175,9 @@ class Prover:
     # ---- runs
 
     def _replay(
-        self, scratch: Scratch, wanted: Sequence[Wanted], *, seed: int, until: tuple[int, int] | None = None
-    ) -> Values:
+        self, scratch: Scratch, wanted: Sequence[Wanted], *, seed: int, until: tuple[int, int] | None = None,
+        warm: Warm | None = None,
+    ) -> Values:  # fmt: skip
         """Run the notebook; where it stops before its end, names are taken as they were after the statement ``until``."""
         folder = scratch.folder.relative_to(scratch.root).as_posix()
         capture = [_capture_of(one.ask, folder) if one.path is None else _file(one.path, folder) for one in wanted]
@@ -160,14 +185,18 @@ class Prover:
         before = [(name, one) for name, one in zip(names, capture, strict=True) if "name" in one and until is not None]
         capture += [{**one, "after": list(until or ())} for _, one in before]
         request = self._request("replay", scratch, seed=seed, capture=capture)
-        found = self._captured(scratch, request, [*names, *(f"{name} before" for name, _ in before)])
+        found = self._captured(scratch, request, [*names, *(f"{name} before" for name, _ in before)], warm)
         earlier = {name: found.paths[f"{name} before"] for name, _ in before if f"{name} before" in found.paths}
         # Where it stopped, names and files may be half done; what a cell had shown stands.
         kept = {one.name for one in wanted if found.error is None or one.position is not None}
         return replace(found, paths={**earlier, **{name: path for name, path in found.paths.items() if name in kept}})
 
-    def _captured(self, scratch: Scratch, request: Mapping[str, Any], names: Sequence[str]) -> Values:
-        answer = Guest(self.python, request, cwd=scratch.folder, own=scratch.own, seconds=self.timeout).wait()
+    def _captured(
+        self, scratch: Scratch, request: Mapping[str, Any], names: Sequence[str], warm: Warm | None
+    ) -> Values:
+        answer = Guest(
+            self.python, request, cwd=scratch.folder, own=scratch.own, seconds=self.timeout, warm=warm
+        ).wait()
         scratch.empty()
         paths: dict[str, str] = {}
         why: dict[str, str] = {}
@@ -202,7 +231,8 @@ class Prover:
         del request["cells"]
         own = scratch.own / mode
         request["values"] = str(own / "values")
-        answer = Guest(self.python, request, cwd=scratch.folder, own=own, seconds=self.timeout * 2).wait()
+        warm = self._warm([lifted.source])
+        answer = Guest(self.python, request, cwd=scratch.folder, own=own, seconds=self.timeout * 2, warm=warm).wait()
         scratch.empty()
         return Values(
             paths={one["name"]: one["path"] for one in answer["outputs"]},
@@ -223,7 +253,7 @@ class Prover:
         self._count += 1
         own = self.scratch.own / f"compare-{self._count}"
         request = {"kind": "compare", "pairs": pairs, "rtol": _RTOL}
-        answer = Guest(self.python, request, cwd=self.scratch.own, own=own, seconds=600).wait()
+        answer = Guest(self.python, request, cwd=self.scratch.own, own=own, seconds=600, warm=self._warm_book()).wait()
         return {one["name"]: one for one in answer["results"]}
 
     # ---- the proof
@@ -240,10 +270,14 @@ class Prover:
         wanted = lifted.wanted
         names = [one.name for one in wanted]
         key = tuple(f"{one.name} {one.ask}" for one in wanted)
+        book = self._warm_book()
+        # Started now, it imports while the notebook runs.
+        self._warm([lifted.source])
         jobs: dict[str, Callable[[], Values]] = {}
         if key not in self._notebook:
             if not all(one.ask in self._recorded for one in wanted):
-                jobs["first"] = lambda: self._replay(self._fresh("first"), wanted, seed=0)
+                jobs["first"] = lambda: self._replay(self._fresh("first"), wanted, seed=0, warm=book)
+            # In an interpreter started for it: what depends on where things lie in memory differs from the first.
             jobs["again"] = lambda: self._replay(self._fresh("again"), wanted, seed=0)
         jobs["plain"] = lambda: self._pipeline(self._fresh("plain"), lifted, "plain", seed=0)
         jobs["isolated"] = lambda: self._pipeline(self._fresh("isolated"), lifted, "isolated", seed=0, describe=True)
@@ -358,7 +392,9 @@ class Prover:
             self.progress("proving: once more on changed inputs")
             done = _side_by_side(
                 {
-                    "book": lambda book=book: self._replay(book, lifted.wanted, seed=1, until=self._end_of(lifted)),
+                    "book": lambda book=book: self._replay(
+                        book, lifted.wanted, seed=1, until=self._end_of(lifted), warm=self._warm_book()
+                    ),
                     "line": lambda line=line: self._pipeline(line, lifted, "plain", seed=1),
                 }
             )
@@ -423,7 +459,9 @@ class Prover:
         request = self._request("replay", book, seed=0, capture=capture)
         done = _side_by_side(
             {
-                "book": lambda: self._captured(book, request, [f"{number} {name}" for number, _, name, _ in asked]),
+                "book": lambda: self._captured(
+                    book, request, [f"{number} {name}" for number, _, name, _ in asked], self._warm_book()
+                ),
                 "line": lambda: self._pipeline(line, lifted, "isolated", seed=0, each_step=True),
             }
         )

@@ -8,16 +8,27 @@ import signal
 import subprocess
 import time
 from contextlib import suppress
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pilotline.domain.errors import LiftError
+from pilotline.lift.warming import BOOT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from pathlib import Path
 
-_BOOT = Path(__file__).parent.parent / "guest" / "boot.py"
+    from pilotline.lift.warming import Child, Warm
+
 _TAIL = 2000
+
+
+def environment_for(python: Path) -> dict[str, str]:
+    """The environment variables of a guest: the user's, without what would lead to other libraries."""
+    environment = {key: value for key, value in os.environ.items() if key not in {"PYTHONHOME", "PYTHONPATH"}}
+    environment.update(PYTHONHASHSEED="0", PYTHONDONTWRITEBYTECODE="1")
+    environment.setdefault("MPLBACKEND", "agg")
+    environment["PATH"] = f"{python.parent}{os.pathsep}{environment.get('PATH', '')}"
+    return environment
 
 
 class InterpreterDied(LiftError):
@@ -41,11 +52,13 @@ class Guest:
         cwd: working folder.
         own: folder for the request, the answer and what is printed.
         seconds: after so long it is killed.
+        warm: a warmed process to fork it from; without, or where that one can't, an interpreter is started.
     """
 
     def __init__(
-        self, python: Path, request: Mapping[str, Any], *, cwd: Path, own: Path, seconds: float | None
-    ) -> None:
+        self, python: Path, request: Mapping[str, Any], *, cwd: Path, own: Path, seconds: float | None,
+        warm: Warm | None = None,
+    ) -> None:  # fmt: skip
         own.mkdir(parents=True, exist_ok=True)
         self._own = own
         self._kind = str(request["kind"])
@@ -53,14 +66,14 @@ class Guest:
         self._seconds = seconds
         paths = {name: str(own / name) for name in ("result", "events", "stdout", "stderr")}
         (own / "request").write_text(json.dumps({"protocol": 1, **request, **paths}), encoding="utf-8")
-        environment = {key: value for key, value in os.environ.items() if key not in {"PYTHONHOME", "PYTHONPATH"}}
-        environment.update(PYTHONHASHSEED="0", PYTHONDONTWRITEBYTECODE="1")
-        environment.setdefault("MPLBACKEND", "agg")
-        environment["PATH"] = f"{python.parent}{os.pathsep}{environment.get('PATH', '')}"
+        child = warm.start(own / "request", cwd) if warm is not None else None
+        if child is not None:
+            self._process: Child | subprocess.Popen[bytes] = child
+            return
         with (own / "boot").open("wb") as errors:
             self._process = subprocess.Popen(
-                [str(python), "-B", str(_BOOT), str(own / "request")],
-                cwd=cwd, env=environment, start_new_session=True,
+                [str(python), "-B", str(BOOT), str(own / "request")],
+                cwd=cwd, env=environment_for(python), start_new_session=True,
                 stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=errors,
             )  # fmt: skip
 
@@ -93,8 +106,9 @@ class Guest:
 
     def kill(self) -> None:
         """End the process and all that it started."""
-        with suppress(ProcessLookupError, PermissionError):
-            os.killpg(self._process.pid, signal.SIGKILL)
+        if self._process.pid is not None:
+            with suppress(ProcessLookupError, PermissionError):
+                os.killpg(self._process.pid, signal.SIGKILL)
         with suppress(subprocess.TimeoutExpired):
             self._process.wait(timeout=10)
 
@@ -107,7 +121,7 @@ class Guest:
         return f" in step {last['step']}" if "step" in last else f" in cell {last.get('cell')}"
 
     def _death(self) -> str:
-        status = self._process.returncode
+        status = self._process.poll() or 0
         how = f"was killed by signal {-status}" if status < 0 else f"ended with status {status}"
         tail = ""
         for name in ("stderr", "boot"):
