@@ -155,8 +155,8 @@ def _part(position: int, seen: Statement, node: ast.stmt, names: Names, known: s
         # Also the names that a star brings, which only the recording knows.
         renews |= binds - changes
     if isinstance(node, ast.Import):
-        dotted = {alias.name.split(".")[0] for alias in node.names if "." in alias.name and not alias.asname}
-        renews -= dotted
+        # It finds the module that is there; what an earlier ``import a.b`` put into it stays.
+        renews -= {alias.name.split(".")[0] for alias in node.names if not alias.asname}
     uses = reads | _real(set(seen.deletes) & set(names.deletes))
     makes = binds | changes
     uses |= {f"file:{path}" for path in seen.reads_files}
