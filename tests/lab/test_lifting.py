@@ -15,6 +15,8 @@ from pilotline.lab import lifting
 from pilotline.lab.lifting import Options, lift_notebook
 from pilotline.lab.placing import WouldOverwrite, module_name
 from pilotline.lab.proving import Prover
+from pilotline.lift.reading import read
+from pilotline.lift.scratch import scratch_for
 
 
 def notebook(folder: Path, *cells: str) -> Path:
@@ -157,3 +159,75 @@ def test_a_module_never_hides_one_that_the_notebook_imports() -> None:
     assert module_name(Path("mine.ipynb"), frozenset({"mine"})) == "mine_pipeline"
     assert issubclass(WouldOverwrite, PilotlineError)
     assert Prover.__doc__
+
+
+def saved(folder: Path, *cells: tuple[str, str]) -> Path:
+    """A notebook whose cells showed something when it was saved."""
+    path = notebook(folder, *(source for source, _ in cells))
+    raw = json.loads(path.read_text())
+    for cell, (_, text) in zip(raw["cells"], cells, strict=True):
+        data = {"text/plain": [text]}
+        cell["outputs"] = [{"output_type": "execute_result", "data": data, "metadata": {}, "execution_count": 1}]
+    path.write_text(json.dumps(raw))
+    return path
+
+
+def test_a_cell_that_no_longer_shows_what_was_saved_is_pointed_out(tmp_path: Path) -> None:
+    path = saved(tmp_path, ("factor = 5\nfactor", "2"), ("final = 7 * factor\nfinal", "14"), ("'dead'", "'end'"))
+    receipt = lifted(path, "final", proof="once")
+    assert receipt.status == "proven"
+    assert [(one.code, one.cell) for one in receipt.diagnostics] == [("PL154", 1), ("PL154", 2)]
+    assert "it showed 14 when the notebook was saved, and shows 35 now" in receipt.diagnostics[1].message
+
+
+def test_numbers_that_are_laid_out_otherwise_are_the_same(tmp_path: Path) -> None:
+    receipt = lifted(saved(tmp_path, ("final = 0.1 + 0.2\nfinal", "0.3")), "final", proof="once")
+    assert receipt.diagnostics == ()
+
+
+@pytest.mark.parametrize(
+    ("cells", "refused"),
+    [
+        (("total = 1", "!make report"), False),
+        (("!make report", "total = 1"), False),
+        (("!make report", "total = len(open('data.csv').read())"), True),
+        (("lines = !ls", "total = len(lines)"), True),
+        (("!ls", "total = len(open('data.csv').read())"), False),
+    ],
+)
+def test_a_shell_line_is_left_out_where_nothing_can_depend_on_it(tmp_path: Path, cells, refused) -> None:
+    (tmp_path / "data.csv").write_text("abc")
+    receipt = lifted(notebook(tmp_path, *cells), "total", proof="once")
+    assert (receipt.status == "refused") == refused
+    told = [one.code for one in receipt.diagnostics]
+    assert told == ([] if "!ls" in cells else ["PL121"])
+
+
+def test_what_lies_above_the_folder_comes_along_only_where_it_is_named(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "sales.csv").write_text("1\n2\n")
+    (tmp_path / "private").mkdir()
+    (tmp_path / "private" / "salaries.csv").write_text("9\n")
+    (tmp_path / "books").mkdir()
+    path = notebook(tmp_path / "books", "total = sum(int(x) for x in open('../data/sales.csv'))")
+    with scratch_for(read(path)) as scratch:
+        copied = sorted(one.relative_to(scratch.root).as_posix() for one in scratch.root.rglob("*"))
+    assert copied == ["books", "books/explore_v2.ipynb", "data", "data/sales.csv"]
+    receipt = lifted(path, "total", proof="once")
+    assert receipt.status == "proven"
+    assert returned(receipt.module) == {"total": 3}
+    assert 'Path("../data/sales.csv")' in Path(receipt.module).read_text()
+
+
+@pytest.mark.parametrize(
+    ("path", "refused"), [("'../beside.txt'", True), ("'../out/a.txt'", False), ("'../../up.txt'", True)]
+)
+def test_a_notebook_writes_above_its_folder_only_into_folders_that_it_names(tmp_path: Path, path, refused) -> None:
+    (tmp_path / "project" / "out").mkdir(parents=True)
+    (tmp_path / "project" / "books").mkdir()
+    cells = (f"with open({path}, 'w') as file:\n    file.write('x')", "total = 1")
+    receipt = lifted(notebook(tmp_path / "project" / "books", *cells), "total", proof="once")
+    assert (receipt.status, [one.code for one in receipt.diagnostics]) == (
+        ("refused", ["PL122"]) if refused else ("proven", [])
+    )
+    assert sorted(one.name for one in tmp_path.rglob("*.txt")) == []

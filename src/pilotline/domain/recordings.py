@@ -107,6 +107,8 @@ class Statement:
     processes: tuple[str, ...] = ()
     databases: tuple[str, ...] = ()
     installs: tuple[str, ...] = ()
+    #: Shell lines that were not run, as they would have started a program.
+    skipped: tuple[str, ...] = ()
     #: It looked at the whole namespace: ``locals()``, ``globals()``, ``dir()``.
     whole_namespace: bool = False
     #: Bound name -> ``module`` or ``module:attribute``.
@@ -153,6 +155,7 @@ class Statement:
             processes=texts("processes"),
             databases=texts("databases"),
             installs=texts("installs"),
+            skipped=texts("skipped"),
             whole_namespace=bool(raw.get("whole_namespace")),
             imports=dict(raw.get("imports") or {}),
             shown=None

@@ -5,6 +5,7 @@ answered with ``Stopped``, which is no ``Exception``, so that ``except Exception
 swallowed all the same stands in ``Fence.violations``.
 """
 
+import contextlib
 import os
 import shutil
 import sys
@@ -59,10 +60,13 @@ class Fence:
     def __init__(self, places, allow=()):
         self.places = places
         self.allow = frozenset(allow)
+        self._peeks = False
         #: Everything that was stopped: ``(code, what, cell, line)``.
         self.violations = []
         #: What was reached or wanted, by kind, since the recorder last took it.
-        self.seen = {"network": [], "processes": [], "databases": [], "installs": []}
+        self.seen = {"network": [], "processes": [], "databases": [], "installs": [], "skipped": []}
+        #: The first shell line that was not run, if one was not: ``(what, cell, line)``.
+        self.skipped = None
 
     def raise_up(self):
         """Begin to listen."""
@@ -166,8 +170,17 @@ class Fence:
             self.seen["installs"].append(text)
         else:
             self.seen["processes"].append(text)
-        if kind != "harmless":
+        if kind != "harmless" or not (self._peeks or _from_library(self.places)):
             self.stop(SUBPROCESS, text, f"starts another program ({text[:200]})")
+
+    @contextlib.contextmanager
+    def peeking(self):
+        """Within this, programs may be run that only look, as nothing of the notebook depends on what they say."""
+        self._peeks = True
+        try:
+            yield
+        finally:
+            self._peeks = False
 
     def run_command(self, command):
         """Whether a shell line may be run; an installation is noted and never run.
@@ -181,6 +194,19 @@ class Fence:
             return False
         return True
 
+    def skip_command(self, command):
+        """Whether a shell line whose output nothing reads is left out: it would start a program that is not allowed.
+
+        The notebook can go on without it as long as it reads no file, which that program could have changed.
+        """
+        kind, text = shell_words.judge(command)
+        if kind != "other" or _ALLOWED_AS[SUBPROCESS] in self.allow:
+            return False
+        self.seen["skipped"].append(text)
+        if self.skipped is None:
+            self.skipped = (text, *user_line())
+        return True
+
     # ---- files
 
     def _open(self, event, arguments):
@@ -189,6 +215,7 @@ class Fence:
             return
         if isinstance(mode, str):
             if not any(letter in mode for letter in "wax+"):
+                self._read_after_skipped(path)
                 return
         elif not (isinstance(flags, int) and flags & _WRITING):
             if path == "/dev/tty":
@@ -197,6 +224,21 @@ class Fence:
         if path in {"/dev/tty", b"/dev/tty"}:
             self.stop(ASKS, "terminal", "waits for an answer from the keyboard")
         self._write(path, empties=isinstance(mode, str) and "w" in mode)
+
+    def _read_after_skipped(self, path):
+        if self.skipped is None or user_line() == (None, None):
+            return
+        absolute = self.places.absolute(path)
+        if absolute is not None and self.places.inside(absolute) and self.places.matters(absolute):
+            text, cell, line = self.skipped
+            self.violations.append({"code": SUBPROCESS, "what": text, "cell": cell, "line": line})
+            said = self.places.said(absolute)
+            raise Stopped(
+                SUBPROCESS,
+                f"line {line} of cell {cell} starts another program ({text[:200]}), which is not allowed here "
+                f"(--allow subprocess), and {said} is read afterwards",
+                text,
+            )
 
     def _changes(self, event, arguments):
         positions = _TARGET_PATHS.get(event) or (_ONE_PATH[event],)
@@ -226,6 +268,24 @@ def user_line():
             return (int(number) if number.isdigit() else None), frame.f_lineno
         frame = frame.f_back
     return None, None
+
+
+def _from_library(places):
+    """Whether a library asks for this, and not the user's own code or a shell line in it."""
+    frame = sys._getframe(1)
+    here = os.path.dirname(os.path.abspath(__file__))
+    while frame is not None:
+        name = frame.f_code.co_filename
+        if name.startswith(("<cell ", here + os.sep + "shell")) or places.inside(name) or _is_lifted(frame):
+            return False
+        if "site-packages" in name or "dist-packages" in name:
+            return True
+        frame = frame.f_back
+    return True
+
+
+def _is_lifted(frame):
+    return bool(frame.f_globals.get("__pilotline_user__"))
 
 
 def _break_link(path, places, empties):

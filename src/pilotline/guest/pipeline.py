@@ -75,7 +75,7 @@ class _Run:
         watch_random.settle(request.get("seed"), self.source + request.get("hint", ""))
         if request.get("folder"):
             own = [self.values, os.path.dirname(request["result"]), os.path.dirname(os.path.abspath(self.path))]
-            places = Places(request["folder"], own, request.get("original"))
+            places = Places(request["folder"], own, request.get("original"), request.get("writable") or ())
             portable.settle((places.folder, places.real))
             Fence(places, request.get("allow") or ()).raise_up()
         if os.getcwd() not in sys.path:
@@ -83,6 +83,7 @@ class _Run:
         spec = importlib.util.spec_from_file_location(self.name, self.path)
         self.module = importlib.util.module_from_spec(spec)
         sys.modules[self.name] = self.module
+        self.module.__pilotline_user__ = True
         try:
             spec.loader.exec_module(self.module)
         except BaseException as error:

@@ -24,13 +24,19 @@ class Places:
     Args:
         folder: root of the scratch copy.
         own: further folders of the tool itself, which its own code may write.
+        writable: folders in it that user code may write to; all of it if none are named.
         original: the user's own folder, never to be written even where it lies among temporary files.
     """
 
-    def __init__(self, folder, own=(), original=None):
+    def __init__(self, folder, own=(), original=None, writable=()):
+        self.writable = tuple(
+            {os.path.abspath(path) for path in writable} | {os.path.realpath(path) for path in writable}
+        )
         self.original = os.path.realpath(original) if original else None
         self.folder = os.path.abspath(folder)
         self.real = os.path.realpath(folder)
+        #: Where the scratch copy lies.
+        self.home = os.path.dirname(os.path.dirname(self.real))
         self.own = tuple({os.path.abspath(path) for path in own} | {os.path.realpath(path) for path in own})
         self.temporary = tuple({tempfile.gettempdir(), os.path.realpath(tempfile.gettempdir())})
         home = os.path.expanduser("~")
@@ -87,4 +93,13 @@ class Places:
         real = os.path.realpath(path)
         if self.original and contains(self.original, real) and not self.inside(real):
             return False
+        if (
+            self.writable
+            and contains(self.home, real)
+            and not self.inside(real)
+            and not any(contains(root, real) for root in self.own)
+        ):
+            return False  # above the folder: no file of the user's is there, but in real life one could be
+        if self.writable and self.inside(real):
+            return any(contains(root, real) for root in self.writable)
         return self.inside(real) or any(contains(root, real) for root in allowed)

@@ -28,7 +28,7 @@ _HIDDEN = frozenset(
 )  # fmt: skip
 _LISTS = (
     "changes", "reads_files", "writes_files", "removes_files", "makes_folders", "lists_folders", "draws", "seeds",
-    "settings", "network", "processes", "databases", "installs",
+    "settings", "network", "processes", "databases", "installs", "skipped",
 )  # fmt: skip
 _HISTORY = frozenset({"_", "__", "___"})
 _NUMBERED = re.compile(r"_i?\d+$")
@@ -210,6 +210,7 @@ class Recorder:
         entry["settings"] = self.settings.take(importing=facts.only_imports) + self._patches(facts)
         seen = self.session.fence.take()
         entry["network"], entry["processes"], entry["databases"] = seen["network"], seen["processes"], seen["databases"]
+        entry["skipped"] = seen["skipped"]
         entry["installs"] = [
             package for line in seen["installs"] for package in shell_words.installs_of(line) or [line]
         ]

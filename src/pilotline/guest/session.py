@@ -103,7 +103,7 @@ class Session:
         if request.get("values"):
             os.makedirs(request["values"], exist_ok=True)
             own.append(os.path.abspath(request["values"]))
-        self.places = Places(request["folder"], own, request.get("original"))
+        self.places = Places(request["folder"], own, request.get("original"), request.get("writable") or ())
         self.fence = Fence(self.places, request.get("allow") or ())
         self.shell = Shell(self)
         self.watcher = Nobody()

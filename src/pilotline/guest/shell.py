@@ -74,10 +74,12 @@ class Shell:
     def system(self, cmd):
         """Run a shell line, as ``!line`` does."""
         command = self.expanded(cmd)
-        if not self.session.fence.run_command(command):
+        fence = self.session.fence
+        if not fence.run_command(command) or fence.skip_command(command):
             return
         sys.stdout.flush()
-        done = subprocess.run(command, shell=True, check=False, capture_output=True)
+        with fence.peeking():
+            done = subprocess.run(command, shell=True, check=False, capture_output=True)
         sys.stdout.write((done.stdout + done.stderr).decode(errors="replace"))
         self.user_ns["_exit_code"] = done.returncode
 

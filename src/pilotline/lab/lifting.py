@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import posixpath
 import re
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, cast
 
@@ -178,6 +179,9 @@ def _record(notebook: Notebook, interpreter: Interpreter, prover: Prover, option
             failure = failure or _failure(cast("dict[str, Any]", answer["error"]))
             continue
         recording = Recording.of(_from_folder(answer, scratch.folder.relative_to(scratch.root).as_posix()))
+        if (missed := _read_after_skipped(recording)) is not None:
+            failure = failure or missed
+            continue
         recorded = _Recorded(
             notebook=notebook,
             cells=cells,
@@ -198,6 +202,25 @@ def _record(notebook: Notebook, interpreter: Interpreter, prover: Prover, option
     prover.cells = best[1].cells
     prover.was_recorded(options.wants, best[2])
     return best[1]
+
+
+def _read_after_skipped(recording: Recording) -> PilotlineError | None:
+    """What is wrong where files are read after a shell line that was not run: it could have changed them."""
+    for position, one in enumerate(recording.statements):
+        if not one.skipped:
+            continue
+        for later in recording.statements[position + 1 :]:
+            if later.reads_files or later.lists_folders:
+                what = (*later.reads_files, *later.lists_folders)[0]
+                return _failure(
+                    {
+                        "code": "PL121", "cell": one.cell, "line": one.line, "type": "Stopped",
+                        "message": f"it starts another program ({one.skipped[0][:200]}), which is not allowed here, "
+                        f"and cell {later.cell} reads {what} afterwards",
+                    }
+                )  # fmt: skip
+        break
+    return None
 
 
 def _agreement(notebook: Notebook, recorded: _Recorded) -> int:
@@ -256,6 +279,9 @@ def _warnings(recording: Recording) -> list[Diagnostic]:
         if one.installs:
             message = f"installs {', '.join(one.installs)[:120]}: not run; it is a dependency of the pipeline"
             found.append(Diagnostic(code="PL160", message=message, cell=one.cell, line=one.line))
+        if one.skipped:
+            message = f"starts another program ({one.skipped[0][:120]}): not run; nothing that is wanted depends on it"
+            found.append(Diagnostic(code="PL121", message=message, cell=one.cell, line=one.line))
     return found
 
 
@@ -284,8 +310,47 @@ def _down_the_ladder(
                 message = f"{one.name} is left out: {one.verdict.replace('_', ' ')}, {one.why}"
                 diagnostics.append(Diagnostic(code=code, message=message, cell=one.cell))
         wanted = kept
+    diagnostics += _not_as_saved(recorded, lifted)
     receipt = _receipt(recorded, lifted, proof, diagnostics)
     return (receipt if proof.holds else _refusal(receipt, proof, error)), lifted, proof
+
+
+_ADDRESS = re.compile(r"0x[0-9a-f]+|\s+")
+_MOST_SAID = 3
+
+
+def _not_as_saved(recorded: _Recorded, lifted: Lifted) -> list[Diagnostic]:
+    """Cells that showed something else when the notebook was saved than they show now, run from the top.
+
+    A cell was edited, run twice or run in another order, or the data or a library changed: what is proven is what the
+    notebook gives now.
+    """
+    left = {one.cell for one in lifted.left_behind if one.whole}
+    now = {one.cell: one.shown.text for one in recorded.recording.statements if one.shown is not None}
+    found: list[Diagnostic] = []
+    for cell in recorded.cells:
+        if not cell.shown or cell.number not in now or cell.number in left - {one.cell for one in lifted.wanted}:
+            continue
+        saved, shows = (_ADDRESS.sub(" ", text).strip() for text in (cell.shown[-1], now[cell.number]))
+        if saved and shows and not shows.startswith("<") and saved != shows and _is_short(saved, shows):
+            message = f"it showed {_said(saved)} when the notebook was saved, and shows {_said(shows)} now"
+            found.append(Diagnostic(code="PL154", message=message, cell=cell.number))
+    if len(found) > _MOST_SAID:
+        others = ", ".join(str(one.cell) for one in found[_MOST_SAID:])
+        more = Diagnostic(code="PL154", message=f"so do others: cells {others}")
+        return [*found[:_MOST_SAID], more]
+    return found
+
+
+def _is_short(saved: str, shows: str) -> bool:
+    """Neither is cut or laid out, which versions of libraries do differently, and they are not one number."""
+    with suppress(ValueError):
+        return not math.isclose(float(saved), float(shows), rel_tol=1e-9)
+    return len(saved) <= 60 and len(shows) <= 60
+
+
+def _said(text: str) -> str:
+    return text if len(text) <= 60 else text[:57] + "..."
 
 
 def _best(

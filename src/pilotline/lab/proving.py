@@ -163,6 +163,7 @@ class Prover:
             "kind": kind,
             "cells": [{"number": one.number, "source": one.python, "quiet": one.quiet} for one in self.cells],
             "folder": str(scratch.root),
+            "writable": [str(one) for one in scratch.writable],
             "original": str(scratch.original),
             "seed": seed,
             # On changed inputs nothing gets outside.

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
+from pilotline.lift.naming import cells_said
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
@@ -147,7 +149,7 @@ class Receipt:
         width = max(len(one.name) for one in self.steps)
         for one in self.steps:
             flow = f"{', '.join(one.inputs) or '-'} -> {', '.join(one.outputs) or '-'}"
-            yield f"  {one.name:<{width}}  {flow}   ({_cells(list(one.cells))})"
+            yield f"  {one.name:<{width}}  {flow}   ({cells_said(one.cells)})"
 
     def _reasons(self) -> list[tuple[str, str]]:
         """Whole cells by their first reason; of the others only that something was left out."""
@@ -156,25 +158,10 @@ class Receipt:
             if one.whole:
                 by_reason.setdefault(one.reason.split("; ")[0], []).append(one.cell)
         parts = [one.cell for one in self.left_behind if not one.whole]
-        rows = [(reason, _cells(cells)) for reason, cells in by_reason.items()]
-        return rows + ([("some lines", _cells(parts))] if parts else [])
-
-
-def _cells(numbers: list[int]) -> str:
-    return f"cell{'s' if len(numbers) > 1 else ''} {_ranges(tuple(numbers))}"
+        rows = [(reason, cells_said(cells)) for reason, cells in by_reason.items()]
+        return rows + ([("some lines", cells_said(parts))] if parts else [])
 
 
 def _cut(text: str, width: int) -> str:
     text = " ".join(text.split())
     return text if len(text) <= width else text[: width - 3] + "..."
-
-
-def _ranges(numbers: tuple[int, ...]) -> str:
-    """3, 5, 6, 7 -> ``3, 5-7``."""
-    runs: list[list[int]] = []
-    for number in numbers:
-        if runs and number == runs[-1][-1] + 1:
-            runs[-1].append(number)
-        else:
-            runs.append([number])
-    return ", ".join(str(run[0]) if len(run) == 1 else f"{run[0]}-{run[-1]}" for run in runs)

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 from pilotline.guest.names import is_builtin
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from pilotline.domain.notebooks import Notebook
     from pilotline.lift.grouping import Group
     from pilotline.lift.parts import Parts
@@ -151,7 +153,18 @@ def docstring(group: Group, headings: dict[int, str], remarks: dict[int, str], p
         source = ", ".join(name.replace("_", " ") for name in group.inputs[:3])
         words = f"Make {what or 'the files'}" + (f" from {source}" if source else "")
     words = words[:1].upper() + words[1:]
-    cells = ", ".join(map(str, group.cells))
     if len(words) > 150:
         words = words[:147].rsplit(" ", 1)[0] + "..."
-    return f"{words.rstrip('.')} (cell{'s' if len(group.cells) > 1 else ''} {cells})."
+    return f"{words.rstrip('.')} ({cells_said(group.cells)})."
+
+
+def cells_said(numbers: Sequence[int]) -> str:
+    """3, 5, 6, 7 -> ``cells 3, 5-7``."""
+    runs: list[list[int]] = []
+    for number in numbers:
+        if runs and number == runs[-1][-1] + 1:
+            runs[-1].append(number)
+        else:
+            runs.append([number])
+    said = ", ".join(str(run[0]) if len(run) == 1 else f"{run[0]}-{run[-1]}" for run in runs)
+    return f"cell{'s' if len(numbers) > 1 else ''} {said}"

@@ -1,7 +1,7 @@
 """A scratch copy of the notebook's folder: every run of a notebook happens in one of its own.
 
-Files are cloned where the file system can (FICLONE), else copied. A folder above the notebook's own comes along
-where the notebook names a path there (``../data/orders.csv``).
+Files are cloned where the file system can (FICLONE), else copied. What lies above the notebook's folder comes along
+where the notebook names it (``../data/orders.csv``), and nothing else of what is there.
 """
 
 from __future__ import annotations
@@ -56,6 +56,8 @@ class Scratch:
     root: Path
     #: The notebook's folder in it.
     folder: Path
+    #: Folders in it that the notebook may write to: its own, and those above it that it names.
+    writable: tuple[Path, ...]
     #: Where the tool keeps what belongs to this run: requests, answers, values.
     own: Path
     #: The user's folder that was copied.
@@ -64,11 +66,12 @@ class Scratch:
     def copy(self, name: str) -> Scratch:
         """Another scratch with what this one holds now; it goes with this one."""
         home = self.root.parent.parent / name
-        _copy_tree(self.root, home / "w")
+        _copy_tree(self.root, home / "w", _Budget(self.original))
         (home / "own").mkdir()
         return Scratch(
             root=home / "w",
             folder=home / "w" / self.folder.relative_to(self.root),
+            writable=tuple(home / "w" / one.relative_to(self.root) for one in self.writable),
             own=home / "own",
             original=self.original,
         )
@@ -87,42 +90,85 @@ def scratch_for(notebook: Notebook) -> Generator[Scratch]:
     """
     home = Path(tempfile.mkdtemp(prefix="pilotline-"))
     try:
-        top = top_folder(notebook)
+        folder = notebook.path.resolve().parent
+        beside = named_above(notebook)
+        top = min([folder, *(one.parent for one in beside)], key=lambda path: len(path.parts))
         target = home / "first" / "w"
-        _copy_tree(top, target)
+        here = target / folder.relative_to(top)
+        budget = _Budget(folder)
+        _copy_tree(folder, here, budget)
+        writable = [here]
+        for one in beside:
+            to = target / one.relative_to(top)
+            if one.is_dir():
+                _copy_tree(one, to, budget)
+                writable.append(to)
+            else:
+                budget.spend(one)
+                to.parent.mkdir(parents=True, exist_ok=True)
+                clone(one, to)
         own = home / "first" / "own"
         own.mkdir()
-        folder = target / notebook.path.resolve().parent.relative_to(top)
-        yield Scratch(root=target, folder=folder, own=own, original=top)
+        yield Scratch(root=target, folder=here, writable=tuple(writable), own=own, original=top)
     finally:
         shutil.rmtree(home, ignore_errors=True)
 
 
-def top_folder(notebook: Notebook) -> Path:
-    """The highest folder that the notebook names a path in: its own, or one above it."""
+def named_above(notebook: Notebook) -> list[Path]:
+    """Files and folders outside of the notebook's folder that it names by a path that goes up.
+
+    ``../data/orders.csv`` names the folder ``../data``. Where a notebook puts such a path together, as in
+    ``Path("..") / "data"``, what is there under any word in quotes is meant; where it adds ``..`` to the path of
+    imports, the modules there are.
+    """
     folder = notebook.path.resolve().parent
-    up = 0
-    for cell in notebook.code:
-        for path in re.findall(r"""["']((?:\.\./)+[^"'\n]*)["']""", cell.source):
-            rises = path.count("../")
-            if (folder / path).exists() or (folder / path).parent.exists():
-                up = max(up, rises)
-        if re.search(r"""["']\.\.["']|["']\.\./?["']|%cd\s+\.\.""", cell.source):
-            up = max(up, 1)
-    home = Path.home().resolve()
-    top = folder
-    for _ in range(up):
-        if top.parent in {home, Path(top.anchor)}:
-            break
-        top = top.parent
-    return top
+    text = "\n".join(cell.source for cell in notebook.code)
+    found: dict[Path, None] = {}
+    for path in re.findall(r"""["']((?:\.\./)+[^"'\n]*)["']""", text):
+        rises = path.count("../")
+        base = folder.joinpath(*[".."] * rises).resolve()
+        first = path[3 * rises :].split("/")[0]
+        if first and (base / first).exists():
+            found[base / first] = None
+        elif any(mark in first for mark in "*?["):
+            found.update(dict.fromkeys(one for one in base.glob(first) if one.is_file()))
+    if re.search(r"""["']\.\.(/\.\.)*/?["']|%cd\s+\.\.|\.parent\b|pardir""", text):
+        words = set(re.findall(r"""["']([\w.][\w .-]*)["'/]""", text))
+        for base in (folder.parent, folder.parent.parent):
+            found.update(dict.fromkeys(base / word for word in words if word.strip(".") and (base / word).exists()))
+        imports = set(re.findall(r"^\s*(?:from|import)\s+(\w+)", text, re.MULTILINE))
+        for base in (folder.parent, folder.parent.parent):
+            for name in imports:
+                found.update(dict.fromkeys(one for one in (base / name, base / f"{name}.py") if one.exists()))
+    places = {Path.home().resolve(), Path(folder.anchor), Path(tempfile.gettempdir()).resolve()}
+    return [one for one in found if one not in places and not folder.is_relative_to(one) and not one.is_symlink()]
 
 
-def _copy_tree(source: Path, target: Path) -> None:
-    total = 0
-    target.mkdir(parents=True)
+class _Budget:
+    """Counts what is copied."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._total = 0
+
+    def spend(self, path: Path) -> None:
+        """Count a file.
+
+        Raises:
+            TooLarge: it is one too many.
+        """
+        self._total += path.stat().st_size
+        if self._total > _MOST_BYTES:
+            raise TooLarge(
+                f"There are more than {_MOST_BYTES >> 30} GiB in {self._folder}; notebooks are run in a copy of their folder.",
+                try_next="move the notebook into a folder with just the data that it needs",
+            )
+
+
+def _copy_tree(source: Path, target: Path, budget: _Budget) -> None:
+    target.mkdir(parents=True, exist_ok=True)
     for root, folders, files in os.walk(source):
-        folders[:] = [one for one in folders if one not in _LEFT_OUT and not (Path(root) / one / "pyvenv.cfg").exists()]
+        folders[:] = [one for one in folders if _is_copied(Path(root) / one, target)]
         here = target / Path(root).relative_to(source)
         for one in list(folders):
             path = Path(root) / one
@@ -136,15 +182,16 @@ def _copy_tree(source: Path, target: Path) -> None:
             try:
                 if not path.is_file():
                     continue
-                total += path.stat().st_size
+                budget.spend(path)
             except OSError:
                 continue
-            if total > _MOST_BYTES:
-                raise TooLarge(
-                    f"There are more than {_MOST_BYTES >> 30} GiB in {source}; notebooks are run in a copy of their folder.",
-                    try_next="move the notebook into a folder with just the data that it needs",
-                )
             clone(path, here / one)
+
+
+def _is_copied(folder: Path, target: Path) -> bool:
+    """Neither something that no notebook reads, nor where copies go."""
+    left_out = folder.name in _LEFT_OUT or (folder / "pyvenv.cfg").exists() or folder.name.startswith("pilotline-")
+    return not left_out and not target.is_relative_to(folder)
 
 
 def clone(source: Path, target: Path) -> None:

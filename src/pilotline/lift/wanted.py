@@ -10,6 +10,7 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Literal
 
 from pilotline.domain.errors import LiftError, UsageError, did_you_mean
+from pilotline.guest.names import is_builtin
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -194,7 +195,7 @@ def shown_name(source: str, cell: int) -> str:
     plain = [re.sub(r"\W", "", word).lower() for word in words if word not in {"np", "pd", "loc", "iloc", "values"}]
     plain = plain[:1] + plain[1:][-2:]
     name = "_".join(word.strip("_") for word in plain if word.strip("_"))
-    if not name or len(name) > 40 or name[0].isdigit():
+    if not name or len(name) > 40 or name[0].isdigit() or is_builtin(name):
         return f"shown_{cell}"
     return name + "_shown" if len(words) == 1 and isinstance(node, ast.Name) and node.id == source.strip() else name
 

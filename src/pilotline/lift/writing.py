@@ -164,8 +164,9 @@ def _step_source(module: Module, step: WrittenStep, group: Group, annotations: _
     result = "None" if not types else types[0] if len(types) == 1 else f"tuple[{', '.join(types)}]"
     lines = [f"def {step.name}({', '.join(signature)}) -> {result}:"]
     lines.append(f'    """{step.docstring}"""')
-    lines.extend(f"    {_copy(name, parts.info(name, before), needs)}" for name in group.copies)
-    body = list(_body(layout, group, needs))
+    deep = _deepcopy(module)
+    lines.extend(f"    {_copy(name, parts.info(name, before), needs, deep)}" for name in group.copies)
+    body = list(_body(layout, group, needs, deep))
     lines.extend(body)
     returned = ", ".join(step.outputs)
     lines.append(f"    return {returned}" if returned else "")
@@ -176,7 +177,7 @@ def _written(group: Group) -> set[str]:
     return {name for piece in group.pieces for name in piece.writes}
 
 
-def _body(layout: Layout, group: Group, needs: set[str]) -> Iterable[str]:
+def _body(layout: Layout, group: Group, needs: set[str], deep: _DeepCopy) -> Iterable[str]:
     defined: set[str] = set()
     bound = {name for piece in group.pieces for name in piece.makes} | set(group.inputs) | set(group.parameters)
     for piece in group.pieces:
@@ -186,8 +187,8 @@ def _body(layout: Layout, group: Group, needs: set[str]) -> Iterable[str]:
                 name in piece.uses or name in piece.part.names.reads or _used_later(layout, group, name, piece)
             ):
                 defined.add(name)
-                yield _indented(_nonlocal(_piece_source(local, needs), bound))
-        text = _piece_source(piece, needs)
+                yield _indented(_nonlocal(_piece_source(local, needs, deep), bound))
+        text = _piece_source(piece, needs, deep)
         if not text.strip():
             continue
         text = _nonlocal(text, bound)
@@ -218,22 +219,40 @@ def _nonlocal(text: str, bound: set[str]) -> str:
     return re.sub(r"^([ \t]+)global ([\w, ]+)$", swap, text, flags=re.MULTILINE)
 
 
-def _copy(name: str, info: Info | None, needs: set[str]) -> str:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _DeepCopy:
+    """How a deep copy is called in a module, and the import for it."""
+
+    call: str
+    line: str
+
+
+def _deepcopy(module: Module) -> _DeepCopy:
+    """``copy.deepcopy`` where the notebook imports ``copy`` and calls nothing else so; else its own import."""
+    names = {name for part in module.parts.all for name in part.names.binds | part.makes}
+    if module.layout.imports.get("copy") == "import copy":
+        return _DeepCopy(call="copy.deepcopy", line="import copy")
+    if "deepcopy" not in names:
+        return _DeepCopy(call="deepcopy", line="from copy import deepcopy")
+    return _DeepCopy(call="_deepcopy", line="from copy import deepcopy as _deepcopy")
+
+
+def _copy(name: str, info: Info | None, needs: set[str], deep: _DeepCopy) -> str:
     if info is not None and (info.type in _COPY_METHOD or (info.flat and info.type in _FLAT)):
         return f"{name} = {name}.copy()"
-    needs.add("import copy")
-    return f"{name} = copy.deepcopy({name})"
+    needs.add(deep.line)
+    return f"{name} = {deep.call}({name})"
 
 
-def _piece_source(piece: Piece, needs: set[str]) -> str:
+def _piece_source(piece: Piece, needs: set[str], deep: _DeepCopy) -> str:
     part = piece.part
     text = piece.heading + _swapped(part, piece.swaps)
     if piece.shown_as:
         text = _shown_source(piece, text)
         if piece.snapshot:
-            needs.add("import copy")
+            needs.add(deep.line)
             name, _, value = text.partition(" = ")
-            text = f"{name} = copy.deepcopy({value})" if "#" not in value else f"{text}\n{name} = copy.deepcopy({name})"
+            text = f"{name} = {deep.call}({value})" if "#" not in value else f"{text}\n{name} = {deep.call}({name})"
     return _plain_python(part, text, needs)
 
 

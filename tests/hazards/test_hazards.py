@@ -1,7 +1,4 @@
-"""A lift of a notebook that is hard to lift is right or refused by code; it is never a proof of something else.
-
-Not collected by itself, as it takes its time: pytest tests/hazards/lift_hazards.py [-k NAME]
-"""
+"""A lift of a notebook that is hard to lift is right or refused by code; it is never a proof of something else."""
 
 from __future__ import annotations
 
@@ -82,11 +79,13 @@ def digests(folder: Path) -> dict[str, str]:
     return {str(path.relative_to(folder)): sha256(path.read_bytes()).hexdigest() for path in files}
 
 
-#: Each takes a dozen interpreter starts; these cover the kinds of harm.
-LIFTED = ("h01_clean", "h02_inplace_df")
+_SECRETS = pytest.mark.xfail(reason="a literal that is a credential is not yet taken out of the module")
 
 
-@pytest.mark.parametrize("hazard", [one for one in HAZARDS if one.name in LIFTED], ids=lambda hazard: hazard.name)
+@pytest.mark.parametrize(
+    "hazard",
+    [pytest.param(one, id=one.name, marks=[_SECRETS] if one.secrets else []) for one in HAZARDS],
+)
 def test_a_hazard_is_proven_with_the_true_value_or_refused_by_code(hazard: Hazard, tmp_path: Path) -> None:
     unpack(hazard, tmp_path / "before")
     lifted = lift(hazard, tmp_path / "there" / "project")
