@@ -92,6 +92,8 @@ class Layout:
     #: Name -> the definition that each step which uses it repeats.
     local_definitions: dict[str, Piece] = field(default_factory=dict[str, Piece])
     body: list[Piece] = field(default_factory=list[Piece])
+    #: Indexes of pieces in ``body`` that belong into one step with the piece before.
+    glued: frozenset[int] = frozenset()
     #: The notebook makes the folders itself that it writes into.
     makes_folders: bool = False
 
@@ -117,8 +119,10 @@ def lay_out(parts: Parts, cut: Slice, names_shown: Mapping[int, str], extra_impo
     rest = _take_constants(layout, rest)
     rest = _take_settings(layout, rest)
     pieces = [_piece(layout, parts, kept, names_shown) for kept in rest]
-    layout.body = [_with_snapshot(piece, pieces) for piece in _take_local_definitions(layout, pieces)]
-    layout.makes_folders = any(one.part.seen.makes_folders for one in cut.kept)
+    pieces = [piece for piece in pieces if not _only_makes_known_folders(layout, piece)]
+    body = [_with_snapshot(piece, pieces) for piece in _take_local_definitions(layout, pieces)]
+    layout.body, layout.glued = _literals_beside_their_use(body)
+    layout.makes_folders = any(piece.part.seen.makes_folders for piece in pieces)
     _order_module(layout)
     return layout
 
@@ -396,6 +400,58 @@ def _piece(layout: Layout, parts: Parts, kept: Kept, names_shown: Mapping[int, s
         shown_as=names_shown.get(part.position),
         writes=tuple(writes),
     )
+
+
+def _only_makes_known_folders(layout: Layout, piece: Piece) -> bool:
+    """It makes the folder of a file that is written to a parameter's path; the step that writes does so itself."""
+    part = piece.part
+    made = {posixpath.normpath(path) for path in part.seen.makes_folders}
+    parents = {posixpath.dirname(one.path) for one in layout.parameters.values() if one.written and one.path}
+    wanted = any(not name.startswith(("made:", "folder:")) for name in part.makes)
+    return bool(made) and made <= parents and isinstance(part.node, ast.Expr) and not wanted and not piece.shown_as
+
+
+def _literals_beside_their_use(pieces: Sequence[Piece]) -> tuple[list[Piece], frozenset[int]]:
+    """A list or dict written out in the notebook and filled later moves down to where it is first used."""
+    todo = list(pieces)
+    moved: dict[int, list[Piece]] = {}
+    kept: list[int] = []
+    for at, piece in enumerate(todo):
+        user = _first_use(todo, at) if _is_literal(piece) else None
+        if user is None:
+            kept.append(at)
+            continue
+        # It counts as standing where it is used: what names are is asked by position.
+        part = replace(piece.part, position=todo[user].part.position)
+        moved.setdefault(user, []).append(replace(piece, kept=replace(piece.kept, part=part)))
+    body: list[Piece] = []
+    glued: set[int] = set()
+    for at in kept:
+        body += moved.get(at, [])
+        glued |= set(range(len(body) - len(moved.get(at, [])) + 1, len(body) + 1))
+        body.append(todo[at])
+    return body, frozenset(glued)
+
+
+def _is_literal(piece: Piece) -> bool:
+    match piece.part.node:
+        case ast.Assign(targets=[ast.Name()], value=ast.List() | ast.Dict() | ast.Set() as value):
+            pass
+        case _:
+            return False
+    try:
+        ast.literal_eval(value)
+    except (ValueError, TypeError, SyntaxError, RecursionError):
+        return False
+    return not piece.uses and not piece.parameters and piece.shown_as is None and not piece.part.seen.draws
+
+
+def _first_use(pieces: Sequence[Piece], at: int) -> int | None:
+    (name,) = pieces[at].makes or {""}
+    for later in range(at + 1, len(pieces)):
+        if name in pieces[later].uses | pieces[later].makes | pieces[later].part.names.reads:
+            return later
+    return None
 
 
 def _with_snapshot(piece: Piece, pieces: Sequence[Piece]) -> Piece:

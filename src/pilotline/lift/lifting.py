@@ -84,7 +84,7 @@ def lift(
     files = {one.name for one in layout.parameters.values() if one.written}
     if rung == "prefix":
         merged = frozenset(range(1, len(layout.body)))
-    groups = group(layout, parts, frozenset(ends | files), headings, merged=merged)
+    groups = group(layout, parts, frozenset(ends | files), headings, merged=merged | layout.glued)
     module = Module(
         title=title_of(notebook),
         subtitle="",
@@ -150,6 +150,7 @@ def _named(
     taken = {name for part in parts.all for name in part.makes | part.uses if ":" not in name}
     taken |= layout.fixed | set(layout.parameters) | {"pipeline"} | set(module.shown) | set(module.returns.values())
     steps: list[tuple[WrittenStep, Group]] = []
+    told: set[str] = set()
     for one in groups:
         produced = _most_telling(one, parts, layout)
         heading = next((headings[p.part.cell] for p in one.pieces[:1] if p.part.cell in headings), "")
@@ -160,7 +161,7 @@ def _named(
             outputs=one.outputs,
             cells=one.cells,
             lines=one.lines,
-            docstring=docstring(one, headings, remarks, produced),
+            docstring=docstring(one, parts, headings, remarks, produced, told=told),
         )
         steps.append((step, one))
     return steps

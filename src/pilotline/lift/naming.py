@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import keyword
 import re
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from pilotline.guest.names import is_builtin
@@ -15,14 +16,14 @@ if TYPE_CHECKING:
     from pilotline.lift.grouping import Group
     from pilotline.lift.parts import Parts
 
+_SCORES = (
+    r"\.(score|mean_squared_error)\(|\b(\w+_score|\w+_error|cross_val_\w+|classification_report|confusion_matrix)\("
+)
 #: What a call in a step tells of its work, the strongest first.
 _VERBS: tuple[tuple[str, str], ...] = (
     (r"\.(fit|fit_transform|partial_fit)\(", "fit"),
     (r"\btrain_test_split\(", "split"),
-    (
-        r"\.(score|mean_squared_error)\(|\b(mean_squared_error|accuracy_score|r2_score|f1_score|cross_val_score)\(",
-        "score",
-    ),
+    (_SCORES, "score"),
     (r"\.predict(_proba)?\(", "predict"),
     (r"\.(merge|join)\(|\bconcat\(|\bmerge\(", "join"),
     (r"\.(groupby|pivot_table|resample|agg|crosstab)\(|\bpivot_table\(|\bcrosstab\(", "summarise"),
@@ -32,7 +33,34 @@ _VERBS: tuple[tuple[str, str], ...] = (
     ),
     (r"\.to_(csv|parquet|json|excel|sql|feather|pickle)\(|\.dump\(|\.write\(", "export"),
 )
-_WORDS_IN_A_NAME = 4
+_SENTENCES = {
+    "fit": "Fit {what} on {source}",
+    "split": "Split {source} into {what}",
+    "score": "Score {what} on {source}",
+    "predict": "Predict {what} from {source}",
+    "join": "Join {source} into {what}",
+    "summarise": "Summarise {source} as {what}",
+    "clean": "Clean {source}",
+    "export": "Write {what} from {source}",
+    "read": "Read {what} from {source}",
+    "make": "Make {what} from {source}",
+}
+_WORDS_IN_A_NAME = 5
+_LONGEST = 36
+#: Names that say nothing of what they hold.
+_EMPTY_NAMES = frozenset(
+    {"df", "df1", "df2", "df3", "data", "dataset", "x", "y", "res", "result", "results", "tmp", "temp", "out", "output",
+     "frame", "table", "final", "d", "new_df", "df_new", "a", "b", "values"}
+)  # fmt: skip
+#: A heading with one of these talks to its reader; it names nothing.
+_CHATTY = frozenset(
+    {"let", "lets", "let's", "we", "our", "i", "you", "your", "my", "now", "here", "look", "looking", "check", "checking",
+     "try", "trying", "some", "more", "again", "next", "first", "step", "part", "exercise", "question", "solution", "answer",
+     "what", "which", "why", "how", "todo", "test", "conclusion", "introduction", "see", "show", "this", "that", "it",
+     "chapter", "section", "appendix"}
+)  # fmt: skip
+_FILE_ENDINGS = re.compile(r"_(csv|tsv|txt|json|jsonl|parquet|xlsx?|pkl|pickle|joblib|feather|db|sqlite|html|zip|gz)$")
+_MODEL_PARTS = re.compile(r"_?(score|accuracy|error|mse|rmse|mae|r2|auc|f1)$")
 
 
 def headings_of(notebook: Notebook) -> dict[int, str]:
@@ -97,16 +125,12 @@ def step_name(group: Group, parts: Parts, heading: str, produced: tuple[str, ...
         produced: what it returns, the most telling first.
         taken: names in use in the module.
     """
-    words = heading.lower().split()
-    name = ""
-    if words and len(words) <= _WORDS_IN_A_NAME:
-        slug = re.sub(r"\W+", "_", " ".join(re.sub(r"^\d+[.)]?\s*", "", heading.lower()).split())).strip("_")
-        name = slug if slug.isascii() and slug.isidentifier() and len(words) > 1 else ""
+    name = _slug(heading)
     if not name or name in taken:
-        name = f"{_verb(group, parts, produced)}_{_subject(produced)}"
-    if name.count("_") and len(name) > 45:
-        name = name[:45].rsplit("_", 1)[0]
-    name = re.sub(r"_+", "_", name)
+        name = _name_of_work(group, parts, produced)
+    if name.count("_") and len(name) > _LONGEST:
+        name = name[:_LONGEST].rsplit("_", 1)[0]
+    name = re.sub(r"_+", "_", name).strip("_")
     if not name.isidentifier():
         name = "step"
     base, count = name, 2
@@ -117,45 +141,136 @@ def step_name(group: Group, parts: Parts, heading: str, produced: tuple[str, ...
     return name
 
 
+def _slug(heading: str) -> str:
+    """A heading of a few words as a name; empty where it is none."""
+    text = re.sub(r"^[\d.]+[.)]?\s*", "", heading.lower()).strip()
+    words = re.findall(r"[\w']+", re.sub(r"\(.*?\)", "", text))
+    while words and words[0] in {"the", "a", "an"}:
+        words.pop(0)
+    if not 1 < len(words) <= _WORDS_IN_A_NAME or text.endswith(("?", "!")) or any(word in _CHATTY for word in words):
+        return ""
+    slug = "_".join(words)
+    return slug if slug.isascii() and slug.isidentifier() and len(slug) <= _LONGEST else ""
+
+
+def _name_of_work(group: Group, parts: Parts, produced: tuple[str, ...]) -> str:
+    verb = _verb(group, parts, produced)
+    if verb == "split" and len(produced) > 1:
+        return "split_train_test"
+    subject = _subject(produced)
+    if verb == "score":
+        return f"score_{_MODEL_PARTS.sub('', subject) or 'model'}"
+    if verb == "join":
+        joined = [one for one in _came_from(group) if one not in _EMPTY_NAMES]
+        if subject in _EMPTY_NAMES and joined:
+            return "join_" + "_".join(joined[:3])
+    if subject in _EMPTY_NAMES:
+        better = [one for one in _came_from(group) if one not in _EMPTY_NAMES]
+        subject = better[0] if better else subject
+    if subject.startswith(verb + "_") or subject == verb:
+        return subject if subject != verb else f"make_{subject}"
+    return f"{verb}_{subject}"
+
+
 def _subject(produced: tuple[str, ...]) -> str:
-    return re.sub(r"[^a-z0-9]+", "_", produced[0].lower()).strip("_") if produced else "all"
+    word = re.sub(r"[^a-z0-9]+", "_", produced[0].lower()).strip("_") if produced else "all"
+    return _FILE_ENDINGS.sub("", word) or word
+
+
+def _came_from(group: Group) -> list[str]:
+    """What a step is made from, in words: its inputs, then the files that it reads."""
+    files = [PurePosixPath(path).stem for piece in group.pieces for path in piece.part.seen.reads_files]
+    words = [re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_") for name in (*group.inputs, *files)]
+    return list(dict.fromkeys(word for word in words if word and not word[0].isdigit()))
 
 
 def _verb(group: Group, parts: Parts, produced: tuple[str, ...]) -> str:
     text = "\n".join(piece.part.text for piece in group.pieces)
-    if any(piece.writes for piece in group.pieces):
+    if len(group.pieces) <= 3 and any(piece.writes for piece in group.pieces):
         return "export"
     reads = any(piece.part.seen.reads_files for piece in group.pieces)
-    if reads and len(group.pieces) <= 6:
+    if reads and len(group.pieces) <= 6 and not re.search(_VERBS[4][0], text):
         return "read"
-    fitted = any(
-        (info := parts.info(name, group.pieces[-1].part.position + 1)) is not None and info.fitted for name in produced
-    )
+    after = max(piece.part.position for piece in group.pieces) + 1
+    info = parts.info(produced[0], after) if produced else None
+    fitted = info is not None and info.fitted
+    number = _is_number(group, produced[0], info.type if info else "") if produced else False
+    if number:
+        return "score" if re.search(_SCORES, text) else "calculate"
     for pattern, verb in _VERBS:
-        if re.search(pattern, text) and (verb != "fit" or fitted) and not (produced and produced[0].startswith(verb)):
+        if verb in {"fit", "score"} and not (fitted and verb == "fit"):
+            continue
+        if re.search(pattern, text):
             return verb
     return "read" if reads else "make"
 
 
-def docstring(group: Group, headings: dict[int, str], remarks: dict[int, str], produced: tuple[str, ...]) -> str:
-    """One sentence and the cells that the step comes from."""
-    words = ""
+def _is_number(group: Group, name: str, kind: str) -> bool:
     for piece in group.pieces:
-        words = remarks.get(piece.part.cell, "") or headings.get(piece.part.cell, "")
-        if words:
-            break
-        if piece.part.comments:
-            words = _plain(piece.part.comments[0].lstrip("#").strip())
-            if words:
-                break
-    if not words:
-        what = ", ".join(name.replace("_", " ") for name in produced[:3])
-        source = ", ".join(name.replace("_", " ") for name in group.inputs[:3])
-        words = f"Make {what or 'the files'}" + (f" from {source}" if source else "")
+        if piece.shown_as == name and piece.part.seen.shown is not None:
+            kind = piece.part.seen.shown.info.type
+    return kind in {"int", "float", "numpy.float64", "numpy.float32", "numpy.int64"}
+
+
+def docstring(
+    group: Group,
+    parts: Parts,
+    headings: dict[int, str],
+    remarks: dict[int, str],
+    produced: tuple[str, ...],
+    *,
+    told: set[str],
+) -> str:
+    """One sentence and the cells that the step comes from.
+
+    Args:
+        group: the step.
+        parts: of the notebook.
+        headings: cell number -> heading above it.
+        remarks: cell number -> what is said above it.
+        produced: what the step returns, the most telling first.
+        told: what earlier steps say; what this one takes from the notebook is added.
+    """
+    words = _said(group, headings, remarks, told)
+    if words:
+        told.add(words)
+    else:
+        words = _sentence(group, parts, produced)
     words = words[:1].upper() + words[1:]
     if len(words) > 150:
         words = words[:147].rsplit(" ", 1)[0] + "..."
     return f"{words.rstrip('.')} ({cells_said(group.cells)})."
+
+
+def _said(group: Group, headings: dict[int, str], remarks: dict[int, str], told: set[str]) -> str:
+    """What the notebook says of a step: the text or heading above it, or its first comment that is a sentence."""
+    for piece in group.pieces:
+        cell = piece.part.cell
+        for words in (remarks.get(cell, ""), headings.get(cell, "")):
+            if len(words.split()) > 1 and not words.endswith("?") and words not in told:
+                return words
+    for comment in group.pieces[0].part.comments[:1]:
+        words = _plain(comment.lstrip("#").strip())
+        if len(words.split()) > 2 and not words.endswith(("?", "...", "!")) and not re.search(r"[=({\[]", words):
+            return words
+    return ""
+
+
+def _sentence(group: Group, parts: Parts, produced: tuple[str, ...]) -> str:
+    """A plain sentence where the notebook says nothing: ``Join orders and products.csv into sales``."""
+    verb = _verb(group, parts, produced)
+    what = _listed([_FILE_ENDINGS.sub(lambda end: "." + end[1], name) for name in produced[:3]])
+    files = [PurePosixPath(path).name for piece in group.pieces for path in piece.part.seen.reads_files]
+    source = _listed(list(dict.fromkeys([*group.inputs, *files]))[:4])
+    if not source:
+        return f"Make {what or 'the files'}"
+    if verb in {"calculate", "score"}:
+        return f"Calculate {what} from {source}"
+    return _SENTENCES[verb].format(what=what or "the files", source=source)
+
+
+def _listed(names: Sequence[str]) -> str:
+    return " and ".join([", ".join(names[:-1]), names[-1]]) if len(names) > 1 else "".join(names)
 
 
 def cells_said(numbers: Sequence[int]) -> str:
