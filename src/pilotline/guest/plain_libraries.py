@@ -16,7 +16,8 @@ def means_nothing(attribute, kind):
     """Whether an attribute of a library's object says how long something took, or is only kept to be quick."""
     if kind.__module__.startswith("statsmodels.") and attribute != "_results":
         # Its results keep what `summary()` and others work out in attributes that come and go.
-        return attribute.startswith("_") or attribute == "diagn"
+        # How the search for them was set up, with a method to call back that no pickle keeps, is no result either.
+        return attribute.startswith("_") or attribute in {"diagn", "mle_settings"}
     return attribute in _NOTHING or _TIMES.search(attribute) is not None
 
 
