@@ -23,6 +23,7 @@ from pilotline.lift.reading import read
 from pilotline.lift.scratch import scratch_for
 from pilotline.lift.wanted import NothingToLift, Wanted, asked_for, by_default, candidates
 from pilotline.lift.writing import formatted
+from pilotline.run.projects import project_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence
@@ -480,7 +481,7 @@ def _refused_by(error: LiftError, path: Path, interpreter: Interpreter) -> Recei
 
 def _written(receipt: Receipt, lifted: Lifted, proof: Proof, path: Path, name: str, options: Options) -> Receipt:
     folder = path.resolve().parent
-    namespace = re.sub(r"\W+", "_", folder.name.lower()).strip("_") or "lab"
+    namespace = project_of(folder).namespace
     files = {
         f"{name}.py": lifted.source,
         f"{name}.toml": contract_for(lifted, proof.steps, namespace),
