@@ -146,6 +146,8 @@ class Contract:
     changes: tuple[str, ...] = ()
     #: Functions or steps allowed to reach outside without making their step unrepeatable: ``network``, ``clock``, ``files``.
     repeatable: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
+    #: Environment variables that the steps read credentials from, each with what it is.
+    secrets: Mapping[str, str] = field(default_factory=dict[str, str])
 
     def table_of(self, output: str) -> TableName:
         """The table that an output is published as."""
@@ -177,7 +179,7 @@ class Pipeline:
         return next(step for step in self.steps if step.name == name)
 
 
-_TOP = ("namespace", "owner", "schedule", "seed", "partition", "changes", "tables", "repeatable")
+_TOP = ("namespace", "owner", "schedule", "seed", "partition", "changes", "tables", "repeatable", "secrets")
 _TABLE = ("table", "mode", "checks", "allow_schema_change")
 _REACHES = ("network", "clock", "files", "processes")
 
@@ -236,7 +238,16 @@ def contract_of(raw: Mapping[str, Any], *, namespace: str, path: str) -> Contrac
         partition=_text(path, raw, "partition"),
         changes=_list(path, raw, "changes"),
         repeatable=_repeatable(path, raw),
+        secrets=_secrets(path, raw),
     )
+
+
+def _secrets(path: str, raw: Mapping[str, Any]) -> dict[str, str]:
+    table = _table(path, raw, "secrets")
+    for name in table:
+        if not name.replace("_", "a").isalnum() or name[0].isdigit():
+            raise _bad(path, f"{name!r} in [secrets] is no name of an environment variable.")
+    return {name: _text(path, table, name) for name in table}
 
 
 def _repeatable(path: str, raw: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
@@ -311,6 +322,9 @@ def toml_of_contract(contract: Contract, *, comments: Mapping[str, str] | None =
         checks = [toml_of(check) for check in contract.checks if check.table == target]
         if checks:
             lines += ["checks = [", *(f"    {check}," for check in checks), "]"]
+    if contract.secrets:
+        lines += ["", "# Read from the environment by name; the values stand nowhere here.", "[secrets]"]
+        lines += [f'{name} = "{what}"' for name, what in contract.secrets.items()]
     if contract.repeatable:
         lines += ["", "[repeatable]", *(f"{step} = {list(words)!r}" for step, words in contract.repeatable.items())]
     return "\n".join(lines) + "\n"

@@ -96,11 +96,24 @@ class _Run:
             with open(path, "a", encoding="utf-8") as file:
                 file.write(json.dumps(facts) + "\n")
 
-    def dump(self, value, label):
+    def dump(self, value, label, output=None):
         """Write one value's plain form; the path of it."""
         path = os.path.join(self.values, f"{label}.portable")
         portable.dump(_with_files(value), path, self.own)
+        secret = self._secret_in(path) if output else None
+        if secret:
+            said = f"the result {output} holds the secret {secret}"
+            raise StepFailed(_error(said, kind="SecretInResult", code="PL176"))
         return path
+
+    def _secret_in(self, path):
+        """The name of a secret whose value stands in a file; None where there is none."""
+        names = [name for name in self.request.get("secrets") or () if os.environ.get(name)]
+        if not names:
+            return None
+        with open(path, "rb") as file:
+            data = file.read()
+        return next((name for name in names if os.environ[name].encode() in data), None)
 
     def parameters(self):
         """The pipeline's arguments by name, defaults among them."""
@@ -123,7 +136,7 @@ class _Run:
             raise StepFailed(_error(f"pipeline() returned a {type(returned).__name__}, not a dict"))
         found = []
         for number, (name, value) in enumerate(returned.items()):
-            one = {"name": name, "path": self.dump(value, f"output-{number}")}
+            one = {"name": name, "path": self.dump(value, f"output-{number}", name)}
             if self.request.get("describe"):
                 one["describe"] = describe.describe(value)
             found.append(one)
@@ -231,6 +244,9 @@ class _Run:
                 travel.store(value, path)
             except travel.CannotTravel as error:
                 raise _stuck(name, step.name, error) from None
+            secret = self._secret_in(path)
+            if secret:
+                raise _stuck(name, step.name, f"it holds the secret {secret}")
             done["stored"][name] = path
             if self.request.get("describe"):
                 done["describe"][name] = describe.describe(value)

@@ -21,12 +21,12 @@ from pilotline.lift.lifting import Lifted, lift
 from pilotline.lift.parts import Parts, parts_of
 from pilotline.lift.reading import read
 from pilotline.lift.scratch import scratch_for
+from pilotline.lift.secrets import Hider, Secret, SecretInResult, SecretStays, named_secrets
 from pilotline.lift.wanted import NothingToLift, Wanted, asked_for, by_default, candidates
 from pilotline.lift.writing import formatted
-from pilotline.run.projects import project_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Sequence
+    from collections.abc import Callable, Generator, Mapping, Sequence
     from pathlib import Path
 
     from pilotline.domain.notebooks import Cell, Notebook
@@ -105,10 +105,14 @@ def list_wanted(path: Path, options: Options, progress: Callable[[str], None]) -
     Raises:
         PilotlineError: it can't be read or run.
     """
-    notebook = read(path)
-    interpreter = find_interpreter(notebook, options.python)
-    with scratch_for(notebook) as scratch, _prover(notebook.code, interpreter, scratch, options, progress) as prover:
-        recorded = _record(notebook, interpreter, prover, options)
+    with _opened(path) as (notebook, secrets, _):
+        interpreter = find_interpreter(notebook, options.python)
+        with (
+            scratch_for(notebook) as scratch,
+            _prover(notebook.code, interpreter, scratch, options, progress) as prover,
+        ):
+            prover.secrets = {one.name: one.value for one in secrets}
+            recorded = _record(notebook, interpreter, prover, options)
     return [
         Listed(
             ask=f"cell:{one.cell}" if one.position is not None else one.path or one.name,
@@ -128,9 +132,38 @@ def lift_notebook(path: Path, options: Options, progress: Callable[[str], None])
         WouldOverwrite: files are in the way.
     """
     began = time.perf_counter()
-    notebook = read(path)
+    try:
+        with _opened(path) as (notebook, secrets, hider):
+            receipt = _lifted(notebook, secrets, hider, options, progress)
+    except SecretStays as error:
+        receipt = _refused_by(error, path)
+    return replace(receipt, seconds=time.perf_counter() - began)
+
+
+@contextmanager
+def _opened(path: Path) -> Generator[tuple[Notebook, tuple[Secret, ...], Hider]]:
+    """A notebook without its credentials, what they are, and who hides them; no error that comes out tells one."""
+    hider = Hider()
+    try:
+        notebook, secrets = named_secrets(read(path))
+        hider = Hider(secrets)
+        yield notebook, secrets, hider
+    except PilotlineError as error:
+        hider.error(error)
+        raise
+
+
+def _lifted(
+    notebook: Notebook,
+    secrets: Sequence[Secret],
+    hider: Hider,
+    options: Options,
+    progress: Callable[[str], None],
+) -> Receipt:
+    path = notebook.path
     interpreter = find_interpreter(notebook, options.python)
     with scratch_for(notebook) as scratch, _prover(notebook.code, interpreter, scratch, options, progress) as prover:
+        prover.secrets = {one.name: one.value for one in secrets}
         try:
             recorded = _record(notebook, interpreter, prover, options)
             wanted = asked_for(recorded.parts, options.wants) if options.wants else by_default(recorded.parts)
@@ -138,12 +171,44 @@ def lift_notebook(path: Path, options: Options, progress: Callable[[str], None])
             prover.module_name = name
             receipt, lifted, proof = _down_the_ladder(recorded, wanted, prover, options)
             if receipt.status == "proven":
-                receipt = _written(receipt, lifted, proof, path, name, options)
+                kept = [one for one in secrets if one.name in lifted.source]
+                files = _files(lifted, proof, path, name, kept)
+                _no_secret_in(files, hider)
+                receipt = _written(_with_secrets(receipt, kept), files, path, name, options)
         except LiftError as error:
             if error.exit_status != 1:
                 raise
             receipt = _refused_by(error, path, interpreter)
-    return replace(receipt, seconds=time.perf_counter() - began)
+    return hider.value(receipt)
+
+
+def _no_secret_in(files: Mapping[str, str], hider: Hider) -> None:
+    """Nothing that is written holds a credential, wherever it came from.
+
+    Raises:
+        SecretStays: something would.
+    """
+    for name, text in files.items():
+        held = hider.holds(text)
+        if held is not None:
+            raise SecretStays(
+                f"{name} would hold what looks like a credential ({held}); nothing was written.",
+                try_next="take it out of the notebook or of its data, or --want something else",
+            )
+
+
+def _with_secrets(receipt: Receipt, secrets: Sequence[Secret]) -> Receipt:
+    """A word about each credential that the pipeline needs."""
+    told = [
+        Diagnostic(
+            code="PL177",
+            message=f"a credential ({one.what}) is not in the pipeline: it is read from the environment as {one.name}",
+            cell=one.cell,
+            line=one.line,
+        )
+        for one in secrets
+    ]
+    return replace(receipt, diagnostics=(*receipt.diagnostics, *told), secrets=tuple(one.name for one in secrets))
 
 
 @contextmanager
@@ -376,6 +441,11 @@ def _best(
                 break
             sources = _sources(recorded)
             found = prover.prove(tried, full=options.proof == "full", sources=sources)
+            if "holds the secret" in found.problem and "cannot travel" not in found.problem:
+                raise SecretInResult(
+                    f"What is wanted must not be published: {found.problem.partition(': ')[2]}.",
+                    try_next="--want something else",
+                )
             if lifted is None or found.holds or proof is None or not proof.holds:
                 lifted, proof = tried, found
             if found.holds or _not_the_pipelines_fault(found):
@@ -459,7 +529,7 @@ def _refusal(receipt: Receipt, proof: Proof, error: LiftError | None) -> Receipt
     )  # fmt: skip
 
 
-def _refused_by(error: LiftError, path: Path, interpreter: Interpreter) -> Receipt:
+def _refused_by(error: LiftError, path: Path, interpreter: Interpreter | None = None) -> Receipt:
     cell, line = error.facts.get("cell"), error.facts.get("line")
     one = Diagnostic(
         code=error.code,
@@ -474,27 +544,33 @@ def _refused_by(error: LiftError, path: Path, interpreter: Interpreter) -> Recei
         rung=None,
         module=None,
         diagnostics=(one,),
-        interpreter=str(interpreter),
+        interpreter=str(interpreter or ""),
         try_next=nexts,
     )
 
 
-def _written(receipt: Receipt, lifted: Lifted, proof: Proof, path: Path, name: str, options: Options) -> Receipt:
+def _files(lifted: Lifted, proof: Proof, path: Path, name: str, secrets: Sequence[Secret]) -> dict[str, str]:
+    """What is to be written, by name."""
     folder = path.resolve().parent
-    namespace = project_of(folder).namespace
-    files = {
+    namespace = re.sub(r"\W+", "_", folder.name.lower()).strip("_") or "lab"
+    return {
         f"{name}.py": lifted.source,
-        f"{name}.toml": contract_for(lifted, proof.steps, namespace),
+        f"{name}.toml": contract_for(lifted, proof.steps, namespace, secrets),
         f"test_{name}.py": formatted(tests_for(lifted, proof.steps, name, path.name)),
     }
+
+
+def _written(receipt: Receipt, files: Mapping[str, str], path: Path, name: str, options: Options) -> Receipt:
+    folder = path.resolve().parent
     changed = check_place(folder, files, force=options.force)
     place(folder, files)
+    set_first = tuple(f"export {secret}=..." for secret in receipt.secrets)
     return replace(
         receipt,
         module=str(folder / f"{name}.py"),
         files=tuple(str(folder / one) for one in files),
         changed=changed,
-        try_next=(f"pilotline run {name}", f"pytest test_{name}.py"),
+        try_next=(*set_first, f"pilotline run {name}", f"pytest test_{name}.py"),
     )
 
 

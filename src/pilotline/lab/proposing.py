@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from pilotline.lift.lifting import Lifted
+    from pilotline.lift.secrets import Secret
 
 _MOST_COLUMNS = 40
 _FEW_VALUES = 8
@@ -25,13 +26,16 @@ _TYPES = {
 }  # fmt: skip
 
 
-def contract_for(lifted: Lifted, steps: Sequence[Mapping[str, Any]], namespace: str) -> str:
+def contract_for(
+    lifted: Lifted, steps: Sequence[Mapping[str, Any]], namespace: str, secrets: Sequence[Secret] = ()
+) -> str:
     """The contract of a lifted pipeline as TOML: one section a table, with the checks that its values suggest.
 
     Args:
         lifted: the pipeline.
         steps: what the proof saw of each step, with descriptions of its results.
         namespace: where the tables go.
+        secrets: that the pipeline reads from the environment.
     """
     seen: dict[str, Mapping[str, Any]] = {}
     for step in steps:
@@ -57,7 +61,13 @@ def contract_for(lifted: Lifted, steps: Sequence[Mapping[str, Any]], namespace: 
                     severity="error" if severe else "warn",
                 )
             )
-    return toml_of_contract(Contract(namespace=namespace, tables=tables, checks=tuple(checks)))
+    contract = Contract(
+        namespace=namespace,
+        tables=tables,
+        checks=tuple(checks),
+        secrets={one.name: f"{one.what}, in cell {one.cell} of the notebook" for one in secrets},
+    )
+    return toml_of_contract(contract)
 
 
 def _predicates(described: Mapping[str, Any]) -> Iterator[tuple[Predicate, bool]]:

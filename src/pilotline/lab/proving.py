@@ -31,8 +31,6 @@ if TYPE_CHECKING:
 
 _RTOL = 1e-9
 _BUDGET = 5.0
-#: Seconds from which on one would like to know how long it takes.
-_LONG = 10.0
 #: A proof that takes no longer than this is never cut short.
 _FREE_SECONDS = 60.0
 
@@ -92,6 +90,7 @@ class Prover:
         allow: ways in which the notebook may reach outside.
         timeout: seconds that one run of the notebook may take.
         progress: told what is going on.
+        secrets: environment variables that stand for the notebook's credentials.
     """
 
     cells: Sequence[Cell]
@@ -100,6 +99,7 @@ class Prover:
     allow: Sequence[str]
     timeout: float
     progress: Callable[[str], None]
+    secrets: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
     #: Seconds that the notebook itself takes.
     notebook_seconds: float = 0.0
     _count: int = 0
@@ -124,7 +124,7 @@ class Prover:
         imports = imports_of(sources, self.scratch.root) if CAN_FORK else ()
         if imports and imports not in self._warmed:
             own = self.scratch.own / f"warm-{len(self._warmed)}"
-            self._warmed[imports] = Warm(self.python, imports, own, environment_for(self.python))
+            self._warmed[imports] = Warm(self.python, imports, own, environment_for(self.python, self.secrets))
         return self._warmed.get(imports)
 
     def _warm_book(self) -> Warm | None:
@@ -141,7 +141,15 @@ class Prover:
         capture = [_capture_of(one, folder) for one in asked]
         request = self._request("record", scratch, seed=0, capture=capture)
         warm = self._warm_book()
-        guest = Guest(self.python, request, cwd=scratch.folder, own=scratch.own, seconds=self.timeout, warm=warm)
+        guest = Guest(
+            self.python,
+            request,
+            cwd=scratch.folder,
+            own=scratch.own,
+            seconds=self.timeout,
+            warm=warm,
+            secrets=self.secrets,
+        )
         answer = guest.wait(lambda where: self.progress(f"recording{where}"))
         return answer, scratch
 
@@ -153,11 +161,6 @@ class Prover:
         imports = warm.seconds if warm is not None else 0.0
         watching = float(answer.get("own_cpu") or 0.0)
         self.notebook_seconds = max(0.1, float(answer.get("seconds") or 0.0) + imports - watching)
-
-    def _about(self, runs: int) -> str:
-        """How long so many runs of the notebook will take, where that is long enough to be of interest."""
-        seconds = self.notebook_seconds * runs / min(runs, os.cpu_count() or 1)
-        return f", about {seconds:.0f} s" if seconds >= _LONG else ""
 
     def _fresh(self, name: str) -> Scratch:
         self._count += 1
@@ -203,7 +206,13 @@ class Prover:
         self, scratch: Scratch, request: Mapping[str, Any], names: Sequence[str], warm: Warm | None
     ) -> Values:
         answer = Guest(
-            self.python, request, cwd=scratch.folder, own=scratch.own, seconds=self.timeout, warm=warm
+            self.python,
+            request,
+            cwd=scratch.folder,
+            own=scratch.own,
+            seconds=self.timeout,
+            warm=warm,
+            secrets=self.secrets,
         ).wait()
         scratch.empty()
         paths: dict[str, str] = {}
@@ -235,12 +244,15 @@ class Prover:
             "hint": "\n".join(cell.python for cell in self.cells),
             "describe": describe,
             "steps": each_step,
+            "secrets": list(self.secrets),
         }
         del request["cells"]
         own = scratch.own / mode
         request["values"] = str(own / "values")
         warm = self._warm([lifted.source])
-        answer = Guest(self.python, request, cwd=scratch.folder, own=own, seconds=self.timeout * 2, warm=warm).wait()
+        answer = Guest(
+            self.python, request, cwd=scratch.folder, own=own, seconds=self.timeout * 2, warm=warm, secrets=self.secrets
+        ).wait()
         scratch.empty()
         return Values(
             paths={one["name"]: one["path"] for one in answer["outputs"]},
@@ -289,8 +301,7 @@ class Prover:
             jobs["again"] = lambda: self._replay(self._fresh("again"), wanted, seed=0)
         jobs["plain"] = lambda: self._pipeline(self._fresh("plain"), lifted, "plain", seed=0)
         jobs["isolated"] = lambda: self._pipeline(self._fresh("isolated"), lifted, "isolated", seed=0, describe=True)
-        more = 2 if full else 0
-        self.progress(f"proving: notebook and pipeline side by side{self._about(len(jobs) + more)}")
+        self.progress("proving: notebook and pipeline side by side")
         done = _side_by_side(jobs)
         if key not in self._notebook:
             self._notebook[key] = (done.get("first") or self._as_recorded(wanted), done["again"])
@@ -398,7 +409,7 @@ class Prover:
             change_inputs(line.folder, sources, share=share)
             if not changed and not lifted.draws:
                 return replace(proof, not_proven=("on changed inputs: none of the files can be changed sensibly",))
-            self.progress(f"proving: once more on changed inputs{self._about(2)}")
+            self.progress("proving: once more on changed inputs")
             done = _side_by_side(
                 {
                     "book": lambda book=book: self._replay(

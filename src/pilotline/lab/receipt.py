@@ -72,6 +72,8 @@ class Receipt:
     order: str = ""
     #: What was written over, as a difference.
     changed: Mapping[str, str] = field(default_factory=dict[str, str])
+    #: Environment variables that the pipeline reads its credentials from.
+    secrets: tuple[str, ...] = ()
     try_next: tuple[str, ...] = ()
 
     def as_json(self) -> dict[str, object]:
@@ -96,6 +98,7 @@ class Receipt:
             "diagnostics": [one.as_json() for one in self.diagnostics],
             "proofs": list(self.proofs),
             "not_proven": list(self.not_proven),
+            "secrets": list(self.secrets),
             "interpreter": self.interpreter,
             "order": self.order,
             "seconds": round(self.seconds, 3),

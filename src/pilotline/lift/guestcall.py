@@ -22,11 +22,12 @@ if TYPE_CHECKING:
 _TAIL = 2000
 
 
-def environment_for(python: Path) -> dict[str, str]:
-    """The environment variables of a guest: the user's, without what would lead to other libraries."""
+def environment_for(python: Path, secrets: Mapping[str, str] | None = None) -> dict[str, str]:
+    """The environment variables of a guest: the user's, without what would lead to other libraries; and the secrets."""
     environment = {key: value for key, value in os.environ.items() if key not in {"PYTHONHOME", "PYTHONPATH"}}
     environment.update(PYTHONHASHSEED="0", PYTHONDONTWRITEBYTECODE="1")
     environment.setdefault("MPLBACKEND", "agg")
+    environment.update(secrets or {})
     environment["PATH"] = f"{python.parent}{os.pathsep}{environment.get('PATH', '')}"
     return environment
 
@@ -52,12 +53,13 @@ class Guest:
         cwd: working folder.
         own: folder for the request, the answer and what is printed.
         seconds: after so long it is killed.
+        secrets: environment variables that only it is given.
         warm: a warmed process to fork it from; without, or where that one can't, an interpreter is started.
     """
 
     def __init__(
         self, python: Path, request: Mapping[str, Any], *, cwd: Path, own: Path, seconds: float | None,
-        warm: Warm | None = None,
+        warm: Warm | None = None, secrets: Mapping[str, str] | None = None,
     ) -> None:  # fmt: skip
         own.mkdir(parents=True, exist_ok=True)
         self._own = own
@@ -73,7 +75,7 @@ class Guest:
         with (own / "boot").open("wb") as errors:
             self._process = subprocess.Popen(
                 [str(python), "-B", str(BOOT), str(own / "request")],
-                cwd=cwd, env=environment_for(python), start_new_session=True,
+                cwd=cwd, env=environment_for(python, secrets), start_new_session=True,
                 stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=errors,
             )  # fmt: skip
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from pilotline.guest.names import is_builtin
 from pilotline.lift.parts import free_in
+from pilotline.lift.secrets import ENVIRON
 from pilotline.lift.wanted import path_name
 
 if TYPE_CHECKING:
@@ -91,6 +92,8 @@ class Layout:
     parameters: dict[str, Parameter] = field(default_factory=dict[str, Parameter])
     #: Name -> the definition that each step which uses it repeats.
     local_definitions: dict[str, Piece] = field(default_factory=dict[str, Piece])
+    #: Those of them that are, or hold, a credential.
+    secrets: set[str] = field(default_factory=set[str])
     body: list[Piece] = field(default_factory=list[Piece])
     #: Indexes of pieces in ``body`` that belong into one step with the piece before.
     glued: frozenset[int] = frozenset()
@@ -557,13 +560,20 @@ def _take_local_definitions(layout: Layout, pieces: Sequence[Piece]) -> list[Pie
         for name in piece.makes:
             makers.setdefault(name, []).append(piece)
     rest: list[Piece] = []
+    secrets: set[str] = set()
     for piece in pieces:
         name = _name(piece.part)
         plain = isinstance(piece.part.node, ast.FunctionDef | ast.AsyncFunctionDef) and not piece.uses
+        # A credential is no value that goes from step to step: each step that needs it reads it.
+        secret = _is_secret(piece) and piece.uses <= secrets and piece.shown_as is None
         if name and plain and len(makers[name]) == 1:
             layout.local_definitions[name] = piece
         elif _is_lambda(piece) and not piece.part.names.now - layout.fixed and len(makers.get(_target(piece), [])) == 1:
             layout.local_definitions[_target(piece)] = piece
+        elif secret and len(makers.get(_target(piece), [])) == 1:
+            layout.local_definitions[_target(piece)] = piece
+            secrets.add(_target(piece))
+            layout.secrets.add(_target(piece))
         else:
             rest.append(piece)
     return rest
@@ -575,6 +585,22 @@ def _is_lambda(piece: Piece) -> bool:
             return not arguments.defaults and not arguments.kw_defaults
         case _:
             return False
+
+
+def _is_secret(piece: Piece) -> bool:
+    """A name for a credential, or for a text, list or dict written out around some."""
+    part = piece.part
+    match part.node:
+        case ast.Assign(targets=[ast.Name()], value=value) if ENVIRON in part.text or piece.uses:
+            calls = [node for node in ast.walk(value) if isinstance(node, ast.Call)]
+            plain = all(ast.unparse(call.func) in {"__import__", "str"} or _is_encode(call) for call in calls)
+            return plain and not part.seen.draws and not part.seen.reads_files
+        case _:
+            return False
+
+
+def _is_encode(call: ast.Call) -> bool:
+    return isinstance(call.func, ast.Attribute) and call.func.attr in {"encode", "format", "strip"}
 
 
 def _target(piece: Piece) -> str:

@@ -9,6 +9,7 @@ from pilotline.domain.errors import LiftError
 from pilotline.lift.grouping import group
 from pilotline.lift.layout import lay_out
 from pilotline.lift.naming import docstring, headings_of, remarks_of, step_name, title_of
+from pilotline.lift.secrets import SecretInResult
 from pilotline.lift.slicing import LeftBehind, Rung, slice_for
 from pilotline.lift.writing import Module, WrittenStep, write_module, written_name
 
@@ -79,6 +80,13 @@ def lift(
         raise NotMade(f"Nothing in the notebook makes {names}.", try_next="pilotline lift NOTEBOOK --list")
     names_shown = {one.position: one.name for one in wanted if one.position is not None}
     layout = lay_out(parts, cut, names_shown)
+    for one in wanted:
+        if one.position is None and one.of in layout.secrets:
+            raise SecretInResult(
+                f"{one.of} holds a credential of the notebook; it must not be published.",
+                try_next="--want something else",
+                cell=one.cell,
+            )
     headings, remarks = headings_of(notebook), remarks_of(notebook)
     ends = {one.of for one in wanted if one.position is None and one.path is None} | set(names_shown.values())
     files = {one.name for one in layout.parameters.values() if one.written}

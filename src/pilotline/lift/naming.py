@@ -164,7 +164,7 @@ def _name_of_work(group: Group, parts: Parts, produced: tuple[str, ...]) -> str:
         joined = [one for one in _came_from(group) if one not in _EMPTY_NAMES]
         if subject in _EMPTY_NAMES and joined:
             return "join_" + "_".join(joined[:3])
-    if subject in _EMPTY_NAMES:
+    if subject in _EMPTY_NAMES and verb != "calculate":
         better = [one for one in _came_from(group) if one not in _EMPTY_NAMES]
         subject = better[0] if better else subject
     if subject.startswith(verb + "_") or subject == verb:

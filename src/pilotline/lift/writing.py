@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, cast
 
 from pilotline.domain.errors import LiftError
+from pilotline.lift.secrets import ENVIRON
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -108,6 +109,8 @@ def write_module(module: Module, steps: Sequence[tuple[WrittenStep, Group]]) -> 
     needs: set[str] = set()
     bodies = [_step_source(module, step, group, annotations, needs) for step, group in steps]
     definitions = [_part_source(part, needs) for part in _in_order(layout.module)]
+    if layout.imports.get("os", "import os") == "import os" and "os" not in layout.module_names | _bound(steps):
+        needs |= {"import os"} if ENVIRON in "\n".join([*bodies, *definitions]) else set()
     pipeline = _pipeline_source(module, steps)
     imports = _imports(layout, needs, annotations.needed)
     text = "\n\n".join(
@@ -122,7 +125,12 @@ def write_module(module: Module, steps: Sequence[tuple[WrittenStep, Group]]) -> 
         ]
         if block
     )
-    return formatted(text)
+    return formatted(text.replace(ENVIRON, "os.environ") if "import os" in needs else text)
+
+
+def _bound(steps: Sequence[tuple[WrittenStep, Group]]) -> set[str]:
+    """Names that the steps bind."""
+    return {name for _, group in steps for piece in group.pieces for name in piece.makes}
 
 
 def _in_order(parts: Sequence[Part]) -> list[Part]:
@@ -181,7 +189,7 @@ def _body(layout: Layout, group: Group, needs: set[str], deep: _DeepCopy) -> Ite
     defined: set[str] = set()
     bound = {name for piece in group.pieces for name in piece.makes} | set(group.inputs) | set(group.parameters)
     for piece in group.pieces:
-        for name in group.definitions:
+        for name in sorted(group.definitions, key=lambda one: layout.local_definitions[one].part.position):
             local = layout.local_definitions[name]
             if name not in defined and (
                 name in piece.uses or name in piece.part.names.reads or _used_later(layout, group, name, piece)

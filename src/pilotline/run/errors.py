@@ -3,11 +3,11 @@
 RunError                     PL300
 ├── NoPipeline               PL301  no module to run, or several
 ├── BadPipeline              PL302  ``pipeline`` is more than a straight line of calls
+├── MissingSecret            PL178  the environment lacks a credential that the contract names
 ├── BadParameter             PL303  ``--set`` names none, or the value does not fit
 ├── BadContract              PL304  (domain.pipelines)
 ├── BadCheck                 PL305  (domain.checks)
 ├── NoSuchRun                PL306
-├── BadSettings              PL308  the project's settings cannot be understood
 ├── StepFailed               PL310  the user's code raised
 ├── ChangedArguments         PL311  a step changed what it was given
 ├── ProcessDied              PL312  the project's interpreter ended without an answer
@@ -30,10 +30,10 @@ if TYPE_CHECKING:
 __all__ = [
     "BadParameter",
     "BadPipeline",
-    "BadSettings",
     "CannotKeep",
     "ChangedArguments",
     "CheckFailed",
+    "MissingSecret",
     "NoPipeline",
     "NoSuchRun",
     "OutcomeHeld",
@@ -55,10 +55,25 @@ class BadPipeline(UsageError):
     code = "PL302"
 
 
-class BadSettings(UsageError):
-    """The project's settings cannot be understood."""
+class MissingSecret(RunError):
+    """A credential that the pipeline reads from the environment is not there.
 
-    code = "PL308"
+    Args:
+        pipeline: its name.
+        missing: the environment variables.
+    """
+
+    code = "PL178"
+
+    def __init__(self, pipeline: str, missing: Sequence[str]) -> None:
+        names = ", ".join(missing)
+        several = "s" if len(missing) > 1 else ""
+        super().__init__(
+            f"{pipeline} reads the credential{several} {names} from the environment, which does not have "
+            f"{'them' if several else 'it'}.",
+            try_next=f"export {missing[0]}=...",
+            secrets=list(missing),
+        )
 
 
 class BadParameter(UsageError):

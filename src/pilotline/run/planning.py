@@ -31,6 +31,7 @@ from pilotline.domain.tables import BadTableName, Replace, TableName, describe_m
 from pilotline.guest.keys import Generators, base_key, digest, final_key
 from pilotline.guest.results import Store
 from pilotline.run.digests import ABSENT
+from pilotline.run.errors import MissingSecret
 from pilotline.run.parameters import settle
 from pilotline.run.records import run_name
 
@@ -87,7 +88,11 @@ def plan(reading: Reading, lake: CatalogReader, asked: Asked, around: Around) ->
     Raises:
         BadParameter: a parameter that is not there, has no value, or has one of another kind.
         NoSuchRef: there is no branch ``onto``.
+        MissingSecret: the environment lacks a credential that the contract names.
     """
+    missing = [name for name in reading.pipeline.contract.secrets if not os.environ.get(name)]
+    if missing:
+        raise MissingSecret(reading.pipeline.name, missing)
     return _Planner(reading, lake, asked, around).plan()
 
 
@@ -232,7 +237,8 @@ class _Planner:
                     assert_never(argument)
         for text in code.texts:
             self._named_in_code(text, parts)
-        for name in code.environ:
+        # A credential is in no key: neither the value nor what could be guessed from.
+        for name in sorted(set(code.environ) - set(self.pipeline.contract.secrets)):
             parts[f"environment variable {name}"] = digest(os.environ.get(name, ""), str(name in os.environ))
         return parts
 

@@ -90,6 +90,7 @@ def note(
     if any(mark and mark[1] > newest for mark in (*marks.values(), *catalog)):
         return
     variables = {name for code in opened.reading.code.values() for name in code.environ} | set(_VARIABLES)
+    variables -= set(opened.reading.pipeline.contract.secrets)
     path = os.path.join(own, "cache", "stands.json")
     try:
         with open(path, "rb") as file:
