@@ -70,6 +70,8 @@ def _code_of(error):
         return error.code
     if isinstance(error, TimeUp):
         return "PL111"
+    if isinstance(error, MemoryError):
+        return "PL115"
     if isinstance(error, ModuleNotFoundError):
         return "PL113"
     if isinstance(error, FileNotFoundError):

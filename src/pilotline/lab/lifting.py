@@ -366,9 +366,9 @@ def _down_the_ladder(
         lifted, proof, error = _best(recorded, wanted, prover, options)
         if lifted is None or proof is None:
             raise error or NotProven("No pipeline could be written.")
-        lost = [one for one in proof.outputs if one.verdict in {"not_deterministic", "not_compared"}]
+        lost = _lost(proof)
         kept = [one for one in wanted if one.asked or one.name not in {other.name for other in lost}]
-        if proof.holds or len(kept) == len(wanted) or not kept or proof.problem:
+        if proof.holds or len(kept) == len(wanted) or not kept:
             break
         for one in lost:
             code = "PL152" if one.verdict == "not_deterministic" else "PL153"
@@ -457,6 +457,15 @@ def _best(
     return lifted, proof, trouble
 
 
+def _lost(proof: Proof) -> list[ReceiptOutput]:
+    """Outputs that cannot be proven whatever the pipeline is: two runs of the notebook itself say so."""
+    return [
+        one
+        for one in proof.outputs
+        if one.verdict in {"not_deterministic", "not_compared"} and (not proof.problem or one.why != proof.problem)
+    ]
+
+
 def _not_the_pipelines_fault(proof: Proof) -> bool:
     """Only the notebook's own runs stand in the way."""
     return not proof.problem and not any(one.verdict == "different" for one in proof.outputs)
@@ -511,9 +520,9 @@ def _receipt(recorded: _Recorded, lifted: Lifted, proof: Proof, diagnostics: Seq
 
 def _refusal(receipt: Receipt, proof: Proof, error: LiftError | None) -> Receipt:
     different = [one for one in proof.outputs if one.verdict == "different"]
-    unsure = [one for one in proof.outputs if one.verdict != "equal"]
+    unsure = _lost(proof)
     found: list[Diagnostic] = list(receipt.diagnostics)
-    if proof.problem or different:
+    if different or (proof.problem and not unsure):
         message = proof.problem or f"{different[0].name} differs: {different[0].why}"
         found.append(Diagnostic(code="PL151", message=message))
     else:

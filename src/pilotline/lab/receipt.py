@@ -135,6 +135,7 @@ class Receipt:
                 yield f"  {_cut(reason, 90)}: {cells}"
         for one in self.diagnostics:
             where = f" (cell {one.cell}" + (f", line {one.line})" if one.line else ")") if one.cell else ""
+            where = "" if f"Cell {one.cell}, line" in one.message else where
             yield ""
             yield f"{one.code}{where}: {one.message}"
         for path, change in self.changed.items():

@@ -257,7 +257,9 @@ def _parse(source: str, path: Path, number: int) -> ast.Module:
     except (SyntaxError, ValueError) as error:
         line = error.lineno or 0 if isinstance(error, SyntaxError) else 0
         what = error.msg if isinstance(error, SyntaxError) else str(error)
-        text = (error.text or "").strip() if isinstance(error, SyntaxError) else ""
+        # Not the error's own text: that is read from the file, whose lines are not those of the cell.
+        lines = source.splitlines()
+        text = lines[line - 1].strip() if 0 < line <= len(lines) else ""
         where = f"Cell {number} of {path.name}" if number else path.name
         raise BrokenCell(
             f"{where} is not valid Python: {what} (line {line}{': ' + text if text else ''}).",
