@@ -6,6 +6,9 @@ import tomllib
 
 import pytest
 
+from pilotline.run.errors import BadSettings
+from pilotline.run.projects import project_of
+
 
 def files_in(folder):
     return {str(path.relative_to(folder)): path.read_text() for path in sorted(folder.rglob("*")) if path.is_file()}
@@ -68,3 +71,29 @@ def test_a_namespace_that_no_table_can_have_is_refused_with_one_that_works(pilot
         "  next: pilotline init --namespace my_shop\n"
     )
     assert files_in(tmp_path) == {}
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "namespace"),
+    [
+        ("pilotline.toml", 'namespace = "sales"\n', "sales"),
+        ("pyproject.toml", '[tool.pilotline]\nnamespace = "sales"\n', "sales"),
+        ("pyproject.toml", '[project]\nname = "x"\n', "my_shop"),
+    ],
+)
+def test_tables_go_into_the_namespace_that_the_settings_name(tmp_path, file, text, namespace):
+    folder = tmp_path / "My Shop"
+    folder.mkdir()
+    (folder / file).write_text(text)
+    (folder / ".pilotline").mkdir()
+    (folder / "inner").mkdir()
+    assert project_of(folder / "inner").namespace == namespace
+
+
+@pytest.mark.parametrize("text", ['namespace = "two words"', "namespace = 3", "namespace = "])
+def test_settings_that_cannot_be_understood_are_refused(tmp_path, text):
+    (tmp_path / "pilotline.toml").write_text(text)
+    with pytest.raises(BadSettings) as caught:
+        _ = project_of(tmp_path).namespace
+    assert caught.value.code == "PL308"
+    assert "pilotline.toml" in caught.value.message

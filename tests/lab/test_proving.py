@@ -75,10 +75,12 @@ def prover_of(case: Case, folder: Path) -> Iterator[Prover]:
     path.write_text(json.dumps({"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": raw}))
     notebook = read(path)
     with scratch_for(notebook) as scratch:
-        yield Prover(
+        prover = Prover(
             cells=notebook.code, python=Path(sys.executable), scratch=scratch, allow=case.allow, timeout=120,
             progress=lambda _: None,
         )  # fmt: skip
+        yield prover
+        prover.close()
 
 
 def prove(case: Case, folder: Path, *, full: bool = True) -> Proof:
@@ -428,3 +430,24 @@ def pipeline():
     assert bad["orders"] == ("equal", "")
     assert bad["ids"] == ("different", "ids: dtype int64 != int32")
     assert bad["by"][0] == "different"
+
+
+def test_a_proof_that_would_take_too_long_says_what_it_left_out(tmp_path: Path):
+    case = Case(TOTALS, totals(), ["rows", "total"], ends=[(1, 1), (2, 0), (3, 0)])
+    with prover_of(case, tmp_path) as prover:
+        # As if the notebook had taken ten minutes, and all before this moment five times as long.
+        prover.notebook_seconds, prover.spent = 600.0, 3000.0
+        proof = prover.prove(lifted_of(case), full=True, sources=case.sources)
+    assert proof.holds
+    assert proof.not_proven == ("on changed inputs: it would have taken more than five times the notebook's own time",)
+
+
+def test_a_proof_that_takes_long_says_how_long(tmp_path: Path):
+    case = Case(TOTALS, totals(), ["rows", "total"])
+    said: list[str] = []
+    with prover_of(case, tmp_path) as prover:
+        prover.progress = said.append
+        prover.prove(lifted_of(case), full=True, sources=case.sources)
+        prover.notebook_seconds = 60.0
+        prover.prove(lifted_of(case), full=True, sources=case.sources)
+    assert [", about" in one for one in said] == [False, False, True, True]

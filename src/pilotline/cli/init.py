@@ -43,13 +43,13 @@ def run(args: Namespace, out: Out) -> int:
     from pilotline.run.projects import Project
 
     folder: Path = args.folder.resolve()
+    settings = _settings_file(folder)
     namespace: str = args.namespace or Project(folder=folder).namespace
     if not namespace.isidentifier():
         raise BrokenSettings(
             f"{namespace!r} cannot be the first part of a table's name: letters, digits and _ only.",
             try_next="pilotline init --namespace " + "".join(sign if sign.isalnum() else "_" for sign in namespace),
         )
-    settings = _settings_file(folder)
     folder.mkdir(parents=True, exist_ok=True)
     _append(settings, namespace)
     own = folder / ".pilotline"

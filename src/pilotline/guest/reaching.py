@@ -10,6 +10,7 @@ import sys
 
 from . import audit
 from .places import Places, contains
+from .watch_files import importing
 
 _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 
@@ -35,6 +36,8 @@ class Reaching:
         #: Files in the working folder that this run wrote and returned.
         self.returned = set()
         audit.listen("open", self._open)
+        audit.listen("os.listdir", self._listed)
+        audit.listen("os.scandir", self._listed)
         audit.listen("sqlite3.connect", self._sqlite)
         for event in ("socket.connect", "socket.getaddrinfo", "socket.sendto"):
             audit.listen(event, self._network)
@@ -106,6 +109,17 @@ class Reaching:
                 )
         else:
             self._read(absolute)
+
+    def _listed(self, event, arguments):
+        path = arguments[0]
+        if not self.active or isinstance(path, int) or importing():
+            return
+        absolute = self.places.absolute("." if path is None else path)
+        if absolute is None:
+            return
+        real = os.path.realpath(absolute)
+        if self._matters(real) and not any(contains(root, real) for root in self.declared):
+            self.other.setdefault("lists: %s" % self.said(real))
 
     def _own_copy(self, path, keeps):
         """Before a link into the project is written through, put a file of the run's own in its place."""

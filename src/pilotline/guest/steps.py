@@ -405,7 +405,7 @@ def _lend_client(house):
 def _is(reach, kind):
     """Whether something reached is of a kind that the contract names."""
     word = reach.partition(":")[0]
-    return word == kind or (kind == "files" and word in {"read", "wrote"})
+    return word == kind or (kind == "files" and word in {"read", "wrote", "lists"})
 
 
 def _dropped(path):

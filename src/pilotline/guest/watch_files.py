@@ -89,7 +89,7 @@ class FileWatch:
                 return
         if reads:
             text = path if isinstance(path, str) else None
-            if text is not None and text.endswith((".py", ".pyc", ".so")) and _importing():
+            if text is not None and text.endswith((".py", ".pyc", ".so")) and importing():
                 return
             self._note(_READ, path)
         if writes:
@@ -97,7 +97,7 @@ class FileWatch:
 
     def _listed(self, event, arguments):
         path = arguments[0] if arguments[0] is not None else "."
-        if _importing():
+        if importing():
             absolute = self.places.absolute(path)
             self._imported_from.add(absolute)
             return
@@ -206,7 +206,7 @@ def _is_special(path):
     return os.path.exists(path) and not os.path.isdir(path)
 
 
-def _importing():
+def importing():
     """Whether the import system is what is asking."""
     frame = sys._getframe(2)
     for _ in range(12):

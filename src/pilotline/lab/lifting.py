@@ -24,6 +24,7 @@ from pilotline.lift.scratch import scratch_for
 from pilotline.lift.secrets import Hider, Secret, SecretInResult, SecretStays, named_secrets
 from pilotline.lift.wanted import NothingToLift, Wanted, asked_for, by_default, candidates
 from pilotline.lift.writing import formatted
+from pilotline.run.projects import project_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping, Sequence
@@ -561,7 +562,7 @@ def _refused_by(error: LiftError, path: Path, interpreter: Interpreter | None = 
 def _files(lifted: Lifted, proof: Proof, path: Path, name: str, secrets: Sequence[Secret]) -> dict[str, str]:
     """What is to be written, by name."""
     folder = path.resolve().parent
-    namespace = re.sub(r"\W+", "_", folder.name.lower()).strip("_") or "lab"
+    namespace = project_of(folder).namespace
     return {
         f"{name}.py": lifted.source,
         f"{name}.toml": contract_for(lifted, proof.steps, namespace, secrets),

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 _RTOL = 1e-9
 _BUDGET = 5.0
+#: Seconds from which on one would like to know how long it takes.
+_LONG = 10.0
 #: A proof that takes no longer than this is never cut short.
 _FREE_SECONDS = 60.0
 
@@ -161,6 +163,11 @@ class Prover:
         imports = warm.seconds if warm is not None else 0.0
         watching = float(answer.get("own_cpu") or 0.0)
         self.notebook_seconds = max(0.1, float(answer.get("seconds") or 0.0) + imports - watching)
+
+    def _about(self, runs: int) -> str:
+        """How long so many runs of the notebook will take, where that is long enough to be of interest."""
+        seconds = self.notebook_seconds * runs / min(runs, os.cpu_count() or 1)
+        return f", about {seconds:.0f} s" if seconds >= _LONG else ""
 
     def _fresh(self, name: str) -> Scratch:
         self._count += 1
@@ -301,7 +308,8 @@ class Prover:
             jobs["again"] = lambda: self._replay(self._fresh("again"), wanted, seed=0)
         jobs["plain"] = lambda: self._pipeline(self._fresh("plain"), lifted, "plain", seed=0)
         jobs["isolated"] = lambda: self._pipeline(self._fresh("isolated"), lifted, "isolated", seed=0, describe=True)
-        self.progress("proving: notebook and pipeline side by side")
+        more = 2 if full else 0
+        self.progress(f"proving: notebook and pipeline side by side{self._about(len(jobs) + more)}")
         done = _side_by_side(jobs)
         if key not in self._notebook:
             self._notebook[key] = (done.get("first") or self._as_recorded(wanted), done["again"])
@@ -409,7 +417,7 @@ class Prover:
             change_inputs(line.folder, sources, share=share)
             if not changed and not lifted.draws:
                 return replace(proof, not_proven=("on changed inputs: none of the files can be changed sensibly",))
-            self.progress("proving: once more on changed inputs")
+            self.progress(f"proving: once more on changed inputs{self._about(2)}")
             done = _side_by_side(
                 {
                     "book": lambda book=book: self._replay(

@@ -8,6 +8,7 @@ RunError                     PL300
 ├── BadContract              PL304  (domain.pipelines)
 ├── BadCheck                 PL305  (domain.checks)
 ├── NoSuchRun                PL306
+├── BadSettings              PL308  the project's settings cannot be understood
 ├── StepFailed               PL310  the user's code raised
 ├── ChangedArguments         PL311  a step changed what it was given
 ├── ProcessDied              PL312  the project's interpreter ended without an answer
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 __all__ = [
     "BadParameter",
     "BadPipeline",
+    "BadSettings",
     "CannotKeep",
     "ChangedArguments",
     "CheckFailed",
@@ -53,6 +55,12 @@ class BadPipeline(UsageError):
     """The function ``pipeline`` is more than a straight line of calls."""
 
     code = "PL302"
+
+
+class BadSettings(UsageError):
+    """The project's settings cannot be understood."""
+
+    code = "PL308"
 
 
 class MissingSecret(RunError):

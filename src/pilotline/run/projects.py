@@ -6,9 +6,10 @@ import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from pilotline.domain.errors import did_you_mean
-from pilotline.run.errors import NoPipeline
+from pilotline.run.errors import BadSettings, NoPipeline
 
 __all__ = ["Project", "find_module", "project_of"]
 
@@ -43,9 +44,40 @@ class Project:
 
     @property
     def namespace(self) -> str:
-        """Where tables go if no contract says: the folder's name, as a name of SQL."""
+        """Where tables go if no contract says: what the project's settings say, else the folder's name as a name of SQL.
+
+        Raises:
+            BadSettings: they cannot be understood.
+        """
+        said = self._setting("namespace")
+        if said is not None:
+            return said
         word = re.sub(r"\W+", "_", self.folder.name.lower()).strip("_")
         return word if word and not word[0].isdigit() else f"project_{word}".rstrip("_")
+
+    def _setting(self, name: str) -> str | None:
+        """A setting in ``pilotline.toml``, or in ``[tool.pilotline]`` of ``pyproject.toml``."""
+        import tomllib
+
+        for file, table in (("pilotline.toml", ()), ("pyproject.toml", ("tool", "pilotline"))):
+            path = self.folder / file
+            try:
+                settings: Any = tomllib.loads(path.read_text(encoding="utf-8"))
+            except OSError:
+                continue
+            except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+                raise BadSettings(f"{path} is not TOML: {error}", try_next=f"mend {path}", path=str(path)) from error
+            for key in table:
+                settings = settings.get(key) if isinstance(settings, dict) else None
+            value = settings.get(name) if isinstance(settings, dict) else None
+            if isinstance(value, str) and value.isidentifier():
+                return value
+            if value is not None:
+                raise BadSettings(
+                    f"{name} in {path} is {value!r}: letters, digits and _ only.",
+                    try_next=f'{name} = "shop" in {file}', path=str(path),
+                )  # fmt: skip
+        return None
 
 
 def project_of(start: Path) -> Project:
