@@ -51,6 +51,8 @@ class Hazard:
     keeps_at_most: int | None = None
     #: Literals that must not appear in anything that is written or printed.
     secrets: tuple[str, ...] = ()
+    #: Variables that a proven pipeline needs: the names under which it asks for them, in the order of ``secrets``.
+    variables: tuple[str, ...] = ()
     #: One of the sixteen on which other tools were measured.
     sixteen: bool = False
 
@@ -181,7 +183,8 @@ FURTHER = (
     _text("endless_loop", None, expect="refused", codes=("PL111",), files=(), args=("--timeout", "5")),
     _text("exception_in_the_middle", None, expect="refused", codes=("PL110",)),
     _text("broken_syntax", None, expect="refused", codes=("PL112",), files=()),
-    _book("secret_literal", v.secret, expect="either", secrets=("sk-live-9f8b2c77d1e04a6bb3c5a1d2e3f40516", "hunter2-Correct-Horse")),
+    _book("secret_literal", v.secret, expect="either", secrets=("sk-live-9f8b2c77d1e04a6bb3c5a1d2e3f40516", "hunter2-Correct-Horse"),
+          variables=("SECRET_LITERAL_API_KEY", "SECRET_LITERAL_PASSWORD")),
 )  # fmt: skip
 
 HAZARDS = (*SIXTEEN, *FURTHER)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import pickle
 import shutil
 import subprocess
@@ -54,13 +55,14 @@ def lift(hazard: Hazard, folder: Path) -> Lift:
     return Lift(exit_status=ran.returncode, document=document, printed=ran.stdout + ran.stderr, folder=folder)
 
 
-def pipeline_results(lifted: Lift, names: list[str], scratch: Path) -> dict[str, Any]:
+def pipeline_results(lifted: Lift, names: list[str], scratch: Path, variables: dict[str, str]) -> dict[str, Any]:
     """What `pipeline()` of the lifted module returns in a fresh process and a fresh copy of the folder."""
     copy, answer = scratch / "fresh", scratch / "results.pickle"
     shutil.copytree(lifted.folder, copy, ignore=shutil.ignore_patterns(".pilotline", "*.ipynb"))
     module = copy / (lifted.folder / lifted.document["module"]).relative_to(lifted.folder)
     command = [sys.executable, str(HERE / "call_pipeline.py"), str(module), str(answer), *names]
-    ran = subprocess.run(command, cwd=copy, capture_output=True, text=True, timeout=120, check=False)
+    environment = {**os.environ, **variables}
+    ran = subprocess.run(command, cwd=copy, env=environment, capture_output=True, text=True, timeout=120, check=False)
     assert ran.returncode == 0, module.read_text(encoding="utf-8") + ran.stdout[-2000:] + ran.stderr[-4000:]
     return pickle.loads(answer.read_bytes())
 
@@ -79,13 +81,7 @@ def digests(folder: Path) -> dict[str, str]:
     return {str(path.relative_to(folder)): sha256(path.read_bytes()).hexdigest() for path in files}
 
 
-_SECRETS = pytest.mark.xfail(reason="a literal that is a credential is not yet taken out of the module")
-
-
-@pytest.mark.parametrize(
-    "hazard",
-    [pytest.param(one, id=one.name, marks=[_SECRETS] if one.secrets else []) for one in HAZARDS],
-)
+@pytest.mark.parametrize("hazard", HAZARDS, ids=lambda hazard: hazard.name)
 def test_a_hazard_is_proven_with_the_true_value_or_refused_by_code(hazard: Hazard, tmp_path: Path) -> None:
     unpack(hazard, tmp_path / "before")
     lifted = lift(hazard, tmp_path / "there" / "project")
@@ -121,7 +117,9 @@ def assert_the_proof_is_of_the_true_value(hazard: Hazard, lifted: Lift, scratch:
     assert hazard.value is not None, f"there is nothing to compute, and yet it is proven: {lifted.document}"
     truth = hazard.value(scratch / "before")
     keys = {want: key_of(want, outputs) for want in hazard.wanted}
-    results = pipeline_results(lifted, list(keys.values()), scratch)
+    results = pipeline_results(
+        lifted, list(keys.values()), scratch, dict(zip(hazard.variables, hazard.secrets, strict=False))
+    )
     if hazard.replayed and same(results[keys["final"]], hazard.replayed[1]):
         told = [one for one in lifted.document["diagnostics"] if one["cell"] == hazard.replayed[0]]
         assert told, "PROVEN, AND NOT A WORD THAT THE SAVED RESULT IS ANOTHER"

@@ -14,7 +14,7 @@ from pilotline.domain.errors import LiftError, PilotlineError
 from pilotline.domain.recordings import Recording
 from pilotline.lab.placing import check_place, module_name, place
 from pilotline.lab.proposing import contract_for, tests_for
-from pilotline.lab.proving import Proof, Prover
+from pilotline.lab.proving import Divergence, Proof, Prover
 from pilotline.lab.receipt import Diagnostic, Receipt, ReceiptOutput
 from pilotline.lift.interpreter import Interpreter, find_interpreter
 from pilotline.lift.lifting import Lifted, lift
@@ -379,7 +379,10 @@ def _down_the_ladder(
         wanted = kept
     diagnostics += _not_as_saved(recorded, lifted)
     receipt = _receipt(recorded, lifted, proof, diagnostics)
-    return (receipt if proof.holds else _refusal(receipt, proof, error)), lifted, proof
+    if proof.holds:
+        return receipt, lifted, proof
+    parting = prover.first_divergence(lifted) if _differs(proof) else None
+    return _refusal(receipt, proof, error, parting), lifted, proof
 
 
 _ADDRESS = re.compile(r"0x[0-9a-f]+")
@@ -519,12 +522,18 @@ def _receipt(recorded: _Recorded, lifted: Lifted, proof: Proof, diagnostics: Seq
     )
 
 
-def _refusal(receipt: Receipt, proof: Proof, error: LiftError | None) -> Receipt:
+def _differs(proof: Proof) -> bool:
+    return any(one.verdict == "different" for one in proof.outputs)
+
+
+def _refusal(receipt: Receipt, proof: Proof, error: LiftError | None, parting: Divergence | None = None) -> Receipt:
     different = [one for one in proof.outputs if one.verdict == "different"]
     unsure = _lost(proof)
     found: list[Diagnostic] = list(receipt.diagnostics)
     if different or (proof.problem and not unsure):
         message = proof.problem or f"{different[0].name} differs: {different[0].why}"
+        if parting is not None:
+            message += f"; {parting}"
         found.append(Diagnostic(code="PL151", message=message))
     else:
         for one in unsure:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from pilotline.lift.writing import WrittenStep
 
 Verdict = Literal["equal", "different", "not_deterministic", "not_compared"]
+#: Which cell it was that used it: of interest for one cell, not for a list of them.
+_WHERE = re.compile(r" \(cell \d+\)$")
 _MARKS: Mapping[str, str] = {"equal": "=", "different": "≠", "not_deterministic": "~", "not_compared": "?"}
 
 
@@ -160,7 +163,8 @@ class Receipt:
         by_reason: dict[str, list[int]] = {}
         for one in self.left_behind:
             if one.whole:
-                by_reason.setdefault(one.reason.split("; ")[0], []).append(one.cell)
+                reason = _WHERE.sub("", one.reason.split("; ")[0])
+                by_reason.setdefault(reason, []).append(one.cell)
         parts = [one.cell for one in self.left_behind if not one.whole]
         rows = [(reason, cells_said(cells)) for reason, cells in by_reason.items()]
         return rows + ([("some lines", cells_said(parts))] if parts else [])
