@@ -62,7 +62,7 @@ def test_a_notebook_becomes_steps_that_give_the_same(tmp_path: Path) -> None:
     assert any("changed inputs" in line for line in receipt.proofs)
     assert path.read_bytes() == before
     assert {one.name for one in tmp_path.iterdir()} == {
-        ".pilotline", "explore.py", "explore.toml", "explore_v2.ipynb", "sales.csv", "test_explore.py",
+        ".pilotline", "explore.py", "explore.toml", "explore_v2.ipynb", "sales.csv", "test_explore.py", "test_explore_data",
     }  # fmt: skip
 
 

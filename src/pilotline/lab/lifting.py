@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 from pilotline.domain.errors import LiftError, PilotlineError
 from pilotline.domain.recordings import Recording
 from pilotline.lab.placing import check_place, module_name, place
-from pilotline.lab.proposing import contract_for, tests_for
+from pilotline.lab.proposing import contract_for
 from pilotline.lab.proving import Divergence, Proof, Prover
 from pilotline.lab.receipt import Diagnostic, Receipt, ReceiptOutput
+from pilotline.lab.sampling import sample_files
+from pilotline.lab.testing import Sample, names_in_sample, tests_for
 from pilotline.lift.interpreter import Interpreter, find_interpreter
 from pilotline.lift.lifting import Lifted, lift
 from pilotline.lift.parts import Parts, parts_of
@@ -35,6 +37,8 @@ if TYPE_CHECKING:
     from pilotline.lift.slicing import Rung
 
 _TRIES_AT_STEPS = 4
+#: Rows of each file that the tests beside a module get, at most: few, or more where few do not do.
+_SAMPLES = (200, 1000)
 
 
 class NotebookFailed(LiftError):
@@ -173,7 +177,7 @@ def _lifted(
             receipt, lifted, proof = _down_the_ladder(recorded, wanted, prover, options)
             if receipt.status == "proven":
                 kept = [one for one in secrets if one.name in lifted.source]
-                files = _files(lifted, proof, path, name, kept)
+                files = _files(lifted, proof, prover, path, name, kept)
                 _no_secret_in(files, hider)
                 receipt = _written(_with_secrets(receipt, kept), files, path, name, options)
         except LiftError as error:
@@ -183,14 +187,14 @@ def _lifted(
     return hider.value(receipt)
 
 
-def _no_secret_in(files: Mapping[str, str], hider: Hider) -> None:
+def _no_secret_in(files: Mapping[str, str | bytes], hider: Hider) -> None:
     """Nothing that is written holds a credential, wherever it came from.
 
     Raises:
         SecretStays: something would.
     """
     for name, text in files.items():
-        held = hider.holds(text)
+        held = hider.holds(text.decode("latin-1") if isinstance(text, bytes) else text)
         if held is not None:
             raise SecretStays(
                 f"{name} would hold what looks like a credential ({held}); nothing was written.",
@@ -568,18 +572,53 @@ def _refused_by(error: LiftError, path: Path, interpreter: Interpreter | None = 
     )
 
 
-def _files(lifted: Lifted, proof: Proof, path: Path, name: str, secrets: Sequence[Secret]) -> dict[str, str]:
+def _files(
+    lifted: Lifted, proof: Proof, prover: Prover, path: Path, name: str, secrets: Sequence[Secret]
+) -> dict[str, str | bytes]:
     """What is to be written, by name."""
-    folder = path.resolve().parent
-    namespace = project_of(folder).namespace
+    namespace = project_of(path.resolve().parent).namespace
+    sample, data = _sample(lifted, proof, prover, [one.name for one in secrets])
     return {
         f"{name}.py": lifted.source,
         f"{name}.toml": contract_for(lifted, proof.steps, namespace, secrets),
-        f"test_{name}.py": formatted(tests_for(lifted, proof.steps, name, path.name)),
+        f"test_{name}.py": formatted(tests_for(lifted, name, path.name, sample)),
+        **{f"test_{name}_data/{sample.files[source]}": content for source, content in data.items()},
     }
 
 
-def _written(receipt: Receipt, files: Mapping[str, str], path: Path, name: str, options: Options) -> Receipt:
+def _sample(lifted: Lifted, proof: Proof, prover: Prover, secrets: Sequence[str]) -> tuple[Sample, Mapping[str, bytes]]:
+    """What the tests run on: a sample of the sources if the pipeline runs on one, else the sources themselves."""
+    sources = [one.path for one in lifted.parameters if one.path and not one.written]
+    of: Literal["whole", "nothing"] = "whole" if sources or lifted.unnamed else "nothing"
+    whole = Sample(of=of, why="none of its files can be cut down", steps=proof.steps, secrets=secrets)
+    if lifted.unnamed:
+        return replace(whole, why=f"its steps name {lifted.unnamed[0]} themselves"), {}
+    for rows in _SAMPLES if sources else ():
+        data = sample_files(prover.scratch.folder, sources, rows=rows)
+        if not data:
+            break
+        prover.progress(f"trying the steps on {rows} rows of their files, for the tests")
+        done = prover.on_sample(lifted, data)
+        if done.error is None and _is_telling(done.steps, proof.steps):
+            return Sample(of="sample", files=names_in_sample(list(data)), steps=done.steps, secrets=secrets), data
+        whole = replace(whole, why="its steps need more rows than a sample has")
+    return whole, {}
+
+
+def _is_telling(few: Sequence[Mapping[str, Any]], all_: Sequence[Mapping[str, Any]]) -> bool:
+    """On the sample as on everything, each step gives something."""
+    for one, other in zip(few, all_, strict=True):
+        for name, seen in (other.get("describe") or {}).items():
+            found = (one.get("describe") or {}).get(name) or {}
+            if found.get("kind") != seen.get("kind"):
+                return False
+            for size in ("rows", "value", "length"):
+                if seen.get(size) and not found.get(size):
+                    return False
+    return True
+
+
+def _written(receipt: Receipt, files: Mapping[str, str | bytes], path: Path, name: str, options: Options) -> Receipt:
     folder = path.resolve().parent
     changed = check_place(folder, files, force=options.force)
     place(folder, files)

@@ -45,7 +45,7 @@ def module_name(notebook: Path, taken: frozenset[str] = frozenset()) -> str:
     return name
 
 
-def check_place(folder: Path, files: Mapping[str, str], *, force: bool) -> dict[str, str]:
+def check_place(folder: Path, files: Mapping[str, str | bytes], *, force: bool) -> dict[str, str]:
     """What would change in files that are there, as differences by name.
 
     Args:
@@ -62,14 +62,10 @@ def check_place(folder: Path, files: Mapping[str, str], *, force: bool) -> dict[
         path = folder / name
         if not path.exists():
             continue
-        old = path.read_text(encoding="utf-8", errors="replace")
-        if old == text:
+        old = path.read_bytes()
+        if old == _bytes(text):
             continue
-        difference = "".join(
-            difflib.unified_diff(
-                old.splitlines(keepends=True), text.splitlines(keepends=True), f"{name} (as it is)", f"{name} (lifted)"
-            )
-        )
+        difference = _difference(name, old, _bytes(text))
         if known.get(name) != _digest(old) and not force:
             what = "was edited since it was lifted" if name in known else "is there already and was not lifted"
             raise WouldOverwrite(
@@ -81,7 +77,23 @@ def check_place(folder: Path, files: Mapping[str, str], *, force: bool) -> dict[
     return changes
 
 
-def place(folder: Path, files: Mapping[str, str]) -> None:
+def _bytes(content: str | bytes) -> bytes:
+    return content.encode() if isinstance(content, str) else content
+
+
+def _difference(name: str, old: bytes, new: bytes) -> str:
+    """What changes in a file, line by line; a word where it is no text."""
+    try:
+        before, after = old.decode(), new.decode()
+    except UnicodeDecodeError:
+        return f"{name} is no text; it has {len(old)} bytes, and would have {len(new)}"
+    lines = difflib.unified_diff(
+        before.splitlines(keepends=True), after.splitlines(keepends=True), f"{name} (as it is)", f"{name} (lifted)"
+    )
+    return "".join(line if line.endswith("\n") else f"{line}\n" for line in lines)
+
+
+def place(folder: Path, files: Mapping[str, str | bytes]) -> None:
     """Write the files, each whole or not at all, and remember what was written."""
     temporary: list[tuple[Path, Path]] = []
     try:
@@ -89,7 +101,7 @@ def place(folder: Path, files: Mapping[str, str]) -> None:
             path = folder / name
             path.parent.mkdir(parents=True, exist_ok=True)
             beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-            beside.write_text(text, encoding="utf-8")
+            beside.write_bytes(_bytes(text))
             temporary.append((beside, path))
         for beside, path in temporary:
             beside.replace(path)
@@ -112,8 +124,8 @@ def _ledger(folder: Path) -> dict[str, str]:
     return {str(k): str(v) for k, v in cast("dict[object, object]", raw).items()} if isinstance(raw, dict) else {}
 
 
-def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()
+def _digest(content: str | bytes) -> str:
+    return hashlib.sha256(_bytes(content)).hexdigest()
 
 
 def _first_lines(difference: str, most: int = 60) -> str:

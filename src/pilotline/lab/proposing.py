@@ -1,6 +1,6 @@
-"""Propose what stands beside a lifted module: its contract with checks, and tests of its steps.
+"""Propose the contract that stands beside a lifted module: where its tables go, and checks of them.
 
-Both say what was seen when the steps ran in the proof: they are a start, to be read and edited.
+The checks say what was seen when the steps ran in the proof: they are a start, to be read and edited.
 """
 
 from __future__ import annotations
@@ -110,86 +110,3 @@ def _name(predicate: Predicate, fallback: str) -> str:
             return "not null"
         case _:
             return fallback
-
-
-def tests_for(lifted: Lifted, steps: Sequence[Mapping[str, Any]], module: str, notebook: str) -> str:
-    """A pytest module that runs the steps on the project's own files and asserts what the proof saw of each."""
-    names = ", ".join(step.name for step in lifted.steps)
-    lines = [
-        f'"""Tests of {module}.py: each step gives what it gave when it was lifted from {notebook}.',
-        "",
-        "They run on the files that the pipeline reads; change the expectations when the data change on purpose.",
-        '"""',
-        "",
-        "from pathlib import Path",
-        "",
-        "import pytest",
-        f"from {module} import {names}",
-        "",
-        "",
-        '@pytest.fixture(scope="module")',
-        "def seen(tmp_path_factory):",
-        '    """What every step gives, by name of the value."""',
-        '    folder = tmp_path_factory.mktemp("files")',
-    ]
-    lines += [f"    {one.name} = {_parameter(one)}" for one in lifted.parameters]
-    lines += ["    values = {}"]
-    for step, seen in zip(lifted.steps, steps, strict=False):
-        written = [str(name) for name in seen.get("results") or ()]
-        positional = [name for name in step.inputs if not _is_value(lifted, name)]
-        named = [f"{name}={name}" for name in step.inputs if _is_value(lifted, name)]
-        taken = f"{', '.join(written)} = " if written else ""
-        lines.append(f"    {taken}{step.name}({', '.join([*positional, *named])})")
-        lines += [f'    values["{step.name}.{name}"] = {name}' for name in written]
-    lines += ["    return values", ""]
-    for step in steps:
-        asserts = [line for name, one in (step.get("describe") or {}).items() for line in _asserts(step, name, one)]
-        if lifted.draws or lifted.clock:
-            # Chance and time give other numbers; what can be said is how much of what kind there is.
-            asserts = [line for line in asserts if "approx" not in line]
-        if asserts:
-            lines += ["", f"def test_{step['name']}_gives_what_it_gave(seen):", *asserts, ""]
-    return "\n".join(lines).rstrip("\n") + "\n"
-
-
-def _is_value(lifted: Lifted, name: str) -> bool:
-    return any(one.name == name and one.annotation != "Path" for one in lifted.parameters)
-
-
-def _parameter(one: Any) -> str:
-    if one.annotation != "Path":
-        return str(one.default)
-    if one.written:
-        return f'folder / "{str(one.path).rsplit("/", 1)[-1]}"'
-    return re.sub(r"^Path\(", "Path(__file__).parent / Path(", str(one.default))
-
-
-def _asserts(step: Mapping[str, Any], name: str, one: Mapping[str, Any]) -> Iterator[str]:
-    value = f'seen["{step["name"]}.{name}"]'
-    match one.get("kind"):
-        case "frame":
-            yield f"    assert {value}.shape == ({one['rows']}, {one['width']})"
-            if one.get("plain_names"):
-                columns = [str(column["name"]) for column in one["columns"]]
-                if len(columns) == one["width"]:
-                    yield f"    assert list({value}.columns) == {columns!r}"
-                for column in one["columns"][:6]:
-                    if isinstance(column.get("sum"), int | float):
-                        yield f"    assert {value}[{column['name']!r}].sum() == pytest.approx({column['sum']!r})"
-        case "series":
-            yield f"    assert len({value}) == {one['rows']}"
-            total = one["columns"][0].get("sum")
-            if isinstance(total, int | float):
-                yield f"    assert {value}.sum() == pytest.approx({total!r})"
-        case "array":
-            yield f"    assert {value}.shape == {tuple(one['shape'])!r}"
-        case "number":
-            if one["value"] is not None:
-                yield f"    assert {value} == pytest.approx({one['value']!r})"
-        case "container":
-            yield f"    assert len({value}) == {one['length']}"
-        case "object":
-            if one["type"] not in {"PosixPath", "WindowsPath"}:
-                yield f'    assert type({value}).__name__ == "{one["type"]}"'
-        case _:
-            return

@@ -469,6 +469,18 @@ class Prover:
         done = (*proof.done, f"again on changed inputs ({what})") if compared else proof.done
         return replace(proof, outputs=tuple(outputs), done=done, not_proven=tuple(missing), isolated_only=False)
 
+    def on_sample(self, lifted: Lifted, files: Mapping[str, bytes]) -> Values:
+        """Run a lifted module, its steps isolated, with other contents of some source files; what each step gives.
+
+        Args:
+            lifted: the module.
+            files: contents, by path from the notebook's folder.
+        """
+        scratch = self._fresh("sample")
+        for path, data in files.items():
+            (scratch.folder / path).write_bytes(data)
+        return self._pipeline(scratch, lifted, "isolated", seed=0, describe=True)
+
     # ---- where they part
 
     def first_divergence(self, lifted: Lifted) -> Divergence | None:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pilotline.lift.grouping import Group
     from pilotline.lift.layout import Layout, Parameter
     from pilotline.lift.parts import Parts
+    from pilotline.lift.slicing import Kept
     from pilotline.lift.wanted import Wanted
 
 
@@ -49,6 +50,8 @@ class Lifted:
     step_starts: tuple[int, ...]
     #: Global generators that it draws from.
     draws: frozenset[str]
+    #: Files that it reads, and folders that it lists, by a path that no parameter names.
+    unnamed: tuple[str, ...] = ()
     #: It reads the clock.
     clock: bool = False
 
@@ -125,8 +128,22 @@ def lift(
         step_ends=tuple((one.pieces[-1].part.cell, one.pieces[-1].part.seen.index) for one in groups),
         step_starts=tuple(starts),
         draws=frozenset(name for one in cut.kept if not one.part.is_import for name in one.part.seen.draws),
+        unnamed=_unnamed(layout, cut.kept),
         clock=any(one.part.seen.clock for one in cut.kept),
     )
+
+
+def _unnamed(layout: Layout, kept: Sequence[Kept]) -> tuple[str, ...]:
+    named = {one.path for one in layout.parameters.values()}
+    written: set[str] = set()
+    found: dict[str, None] = {}
+    for one in kept:
+        seen = one.part.seen
+        for path in (*seen.reads_files, *seen.lists_folders):
+            if path not in named | written and not path.startswith("/") and not path.endswith((".py", ".pyc")):
+                found[path] = None
+        written |= set(seen.writes_files)
+    return tuple(found)
 
 
 def _returns(wanted: Sequence[Wanted], layout: Layout) -> dict[str, str]:
