@@ -151,7 +151,7 @@ def _read(module: Path, places: Sequence[Path], environment: Environment) -> dic
         "marks": marks,
         "local": sorted(looked_up.found),
         "code": code,
-        "summary": (flow.doc or flow.module_doc or "").strip().partition("\n")[0],
+        "summary": (flow.module_doc or flow.doc or "").strip().partition("\n")[0],
         **_flow_facts(flow, source.results()),
     }
 
