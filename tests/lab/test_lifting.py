@@ -233,3 +233,52 @@ def test_a_notebook_writes_above_its_folder_only_into_folders_that_it_names(tmp_
         ("refused", ["PL122"]) if refused else ("proven", [])
     )
     assert sorted(one.name for one in tmp_path.rglob("*.txt")) == []
+
+
+MARIMO = """\
+import marimo
+
+app = marimo.App()
+
+
+@app.cell
+def _(rows):
+    total = sum(rows)
+    return (total,)
+
+
+@app.cell
+def _():
+    rows = [1, 2]
+    rows.append(3)
+    return (rows,)
+
+
+@app.function
+def never_called(x):
+    return x
+
+
+if __name__ == "__main__":
+    app.run()
+"""
+
+
+def test_marimo_cells_run_after_those_that_give_what_they_take(tmp_path: Path) -> None:
+    path = tmp_path / "board.py"
+    path.write_text(MARIMO)
+    receipt = lifted(path, "total", proof="once")
+    assert receipt.status == "proven"
+    assert returned(receipt.module) == {"total": 6}
+
+
+def test_a_variable_of_the_environment_is_set_in_plain_python(tmp_path: Path) -> None:
+    path = notebook(tmp_path, "%env FACTOR=3", "import os\ntotal = int(os.environ['FACTOR']) * 2")
+    receipt = lifted(path, "total", proof="once")
+    assert receipt.status == "proven"
+    assert 'os.environ["FACTOR"] = "3"' in Path(receipt.module).read_text()
+    assert returned(receipt.module) == {"total": 6}
+
+
+def test_a_module_is_never_named_by_a_word_of_python() -> None:
+    assert module_name(Path("await.ipynb")) == "await_pipeline"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import hashlib
 import json
+import keyword
 import os
 import re
 import sys
@@ -38,7 +39,7 @@ def module_name(notebook: Path, taken: frozenset[str] = frozenset()) -> str:
     if not name or name[0].isdigit():
         name = f"lifted_{name}".rstrip("_")
     hidden = set(sys.stdlib_module_names) | taken | {"pandas", "numpy", "sklearn", "matplotlib", "scipy", "pilotline"}
-    if name in hidden or name.startswith("test_") or not name.isidentifier():
+    if name in hidden or name.startswith("test_") or not name.isidentifier() or keyword.iskeyword(name):
         name = f"{name}_pipeline"
     if notebook.suffix == ".py" and notebook.stem == name:
         name = f"{name}_pipeline"

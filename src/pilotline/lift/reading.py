@@ -182,20 +182,26 @@ def _script_cells(text: str, path: Path) -> Iterator[Cell]:
 
 
 def _marimo_cells(text: str, path: Path) -> Iterator[Cell]:
+    """A marimo notebook's cells in the order in which marimo runs them: each after those that give what it takes."""
     lines = text.splitlines()
-    position = 0
+    found: list[tuple[Cell, set[str], set[str]]] = []
     for node in _parse(text, path, 0).body:
         if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.With | ast.ClassDef):
             continue
         marks = [ast.unparse(mark) for mark in getattr(node, "decorator_list", [])]
+        takes: set[str] = set()
+        gives: set[str] = set()
         if isinstance(node, ast.With) and any("app.setup" in ast.unparse(item) for item in node.items):
             body: list[ast.stmt] = node.body
         elif any(mark.startswith("app.cell") for mark in marks):
             body = [part for part in node.body if not isinstance(part, ast.Return)]
+            returned = [part.value for part in node.body if isinstance(part, ast.Return) and part.value is not None]
+            gives = {name.id for value in returned for name in ast.walk(value) if isinstance(name, ast.Name)}
+            takes = {one.arg for one in node.args.args} if not isinstance(node, ast.ClassDef | ast.With) else set()
         elif any(mark.startswith(("app.function", "app.class_definition")) for mark in marks):
             source = "\n".join(lines[node.lineno - 1 : node.end_lineno])
-            yield Cell(kind="code", source=source, position=position, line=node.lineno)
-            position += 1
+            name = getattr(node, "name", "")
+            found.append((Cell(kind="code", source=source, position=0, line=node.lineno), set(), {name}))
             continue
         else:
             continue
@@ -203,8 +209,19 @@ def _marimo_cells(text: str, path: Path) -> Iterator[Cell]:
             first, last = body[0].lineno, max(part.end_lineno or 0 for part in body)
             indent = body[0].col_offset
             source = "\n".join(line[indent:] for line in lines[first - 1 : last])
-            yield Cell(kind="code", source=source, position=position, line=first)
-            position += 1
+            found.append((Cell(kind="code", source=source, position=0, line=first), takes, gives))
+    for position, cell in enumerate(_after_what_they_take(found)):
+        yield replace(cell, position=position)
+
+
+def _after_what_they_take(cells: list[tuple[Cell, set[str], set[str]]]) -> Iterator[Cell]:
+    """In the order of the file, as far as each comes after those that give the names it takes."""
+    waiting = list(cells)
+    while waiting:
+        missing = {name for _, _, gives in waiting for name in gives}
+        ready = next((one for one in waiting if not one[1] & (missing - one[2])), waiting[0])
+        waiting.remove(ready)
+        yield ready[0]
 
 
 def _numbered(

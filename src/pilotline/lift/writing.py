@@ -392,6 +392,14 @@ def _without_shell(part: Part, text: str, needs: set[str]) -> str:
         ):
             needs.add("import os")
             return f"os.chdir({folder.strip()!r})"
+        case ast.Expr(
+            value=ast.Call(
+                func=ast.Attribute(attr="run_line_magic"),
+                args=[ast.Constant(value="env" | "set_env"), ast.Constant(value=str(setting))],
+            )
+        ) if told := re.fullmatch(r"\s*(\w+)(?:\s*=\s*|\s+)([^$\{]*?)\s*", setting):
+            needs.add("import os")
+            return f"os.environ[{told[1]!r}] = {told[2]!r}"
         case ast.Expr(value=ast.Call(func=ast.Attribute(attr="run_line_magic" | "system"))) if not part.names.binds:
             if not part.makes:
                 return ""
