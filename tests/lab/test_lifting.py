@@ -36,7 +36,7 @@ def returned(module: str) -> dict:
     """What the module's pipeline gives in a fresh process."""
     code = f"import json, sys; sys.path.insert(0, {str(Path(module).parent)!r}); import {Path(module).stem} as m; print(json.dumps(m.pipeline()))"
     done = subprocess.run(
-        [sys.executable, "-c", code], cwd=Path(module).parent, capture_output=True, text=True, check=True
+        [sys.executable, "-B", "-c", code], cwd=Path(module).parent, capture_output=True, text=True, check=True
     )
     return json.loads(done.stdout)
 
