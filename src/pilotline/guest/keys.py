@@ -6,8 +6,8 @@
                   hash(base, run)                          where it reached what no key can cover
 
 The recipe is made by the tool: code, constants, parameters, contents of files, snapshots of tables, environment. The
-state of a generator is named by the seed, then by the final key of the last step that drew from it: so it is known
-without a generator. That a step draws or reaches outside is found when it first runs and stands beside its results,
+state of a generator is named by the seed and by the code that runs when the module is imported, which may draw too, then
+by the final key of the last step that drew from it: so it is known without a generator. That a step draws or reaches outside is found when it first runs and stands beside its results,
 under its base key.
 """
 
@@ -26,6 +26,12 @@ def digest(*parts):
     return state.hexdigest()[:LENGTH]
 
 
+def repeatable(reach, kinds):
+    """Whether something that a step reached is of a kind that the contract takes for repeatable."""
+    word = reach.partition(":")[0]
+    return word in kinds or ("files" in kinds and word in ("read", "wrote", "lists"))
+
+
 def base_key(recipe, taken):
     """The base key of a step.
 
@@ -37,15 +43,21 @@ def base_key(recipe, taken):
 
 
 class Generators:
-    """Names for the states that the global random generators are in."""
+    """Names for the states that the global random generators are in.
 
-    def __init__(self, seed):
+    Args:
+        seed: what they are set to; None leaves them to chance.
+        importing: a digest of the code that runs when the module is imported; empty where there is none that could draw.
+    """
+
+    def __init__(self, seed, importing=""):
         self.seed = seed
+        self.start = ("seed %s %s" % (seed, importing)).rstrip()
         self.last = {}
 
     def state(self, generator):
         """The name of the state of one generator."""
-        return self.last.get(generator, "seed %s" % self.seed)
+        return self.last.get(generator, self.start)
 
     def drawn(self, generators, final):
         """A step of that final key drew from these."""

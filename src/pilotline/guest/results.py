@@ -22,6 +22,10 @@ class CannotTravel(Exception):
     """A value that cannot be pickled."""
 
 
+class Damaged(Exception):
+    """What is stored is not what was stored."""
+
+
 class Packed:
     """A value as bytes.
 
@@ -127,19 +131,37 @@ class Store:
         """One value; ``index`` counts the parts.
 
         Raises:
-            OSError, ValueError: it is not there or damaged.
+            Damaged: it is not there, or not as it was stored.
         """
+        try:
+            chunks = self._chunks(final, index)
+            return pickle.loads(chunks[0], buffers=chunks[1:])
+        except Exception as error:
+            raise Damaged("%s: %s" % (type(error).__name__, error)) from error
+
+    def drop(self, final):
+        """Forget what is stored under a final key."""
+        try:
+            os.unlink(self.path(final))
+        except FileNotFoundError:
+            pass
+
+    def _chunks(self, final, index):
         with open(self.path(final), "rb") as file:
-            parts = self._head(file)["parts"]
+            head = self._head(file)
+            parts = head["parts"]
             file.seek(sum(sum(part) for part in parts[:index] if part), os.SEEK_CUR)
-            lengths = parts[index]
             chunks = []
-            for length in lengths:
+            state = hashlib.blake2b(digest_size=16)
+            for length in parts[index]:
                 chunk = bytearray(length)
                 if file.readinto(chunk) != length:
-                    raise ValueError("%s is cut short" % file.name)
+                    raise ValueError("it is cut short")
+                state.update(chunk)
                 chunks.append(chunk)
-        return pickle.loads(chunks[0], buffers=chunks[1:])
+        if state.hexdigest() != head["digests"][index]:
+            raise ValueError("its bytes are not those that were stored")
+        return chunks
 
     def _head(self, file):
         if file.read(len(MAGIC)) != MAGIC:

@@ -28,7 +28,7 @@ from pilotline.domain.plans import (
     WriteTable,
 )
 from pilotline.domain.tables import BadTableName, Replace, TableName, describe_mode
-from pilotline.guest.keys import Generators, base_key, digest, final_key
+from pilotline.guest.keys import Generators, base_key, digest, final_key, repeatable
 from pilotline.guest.results import Store
 from pilotline.run.digests import ABSENT
 from pilotline.run.errors import MissingSecret
@@ -161,7 +161,7 @@ class _Planner:
     # -- steps ---------------------------------------------------------------------------------------------------------
 
     def _steps(self) -> list[RunStep]:
-        generators = Generators(self.pipeline.contract.seed)
+        generators = Generators(self.pipeline.contract.seed, self.reading.importing)
         finals: dict[str, str] = {}
         computed: set[str] = set()
         stages: list[RunStep] = []
@@ -204,7 +204,7 @@ class _Planner:
         """What is known of a step, the clock among it, without what the contract takes for repeatable."""
         allowed = self.pipeline.contract.repeatable.get(step.name, ())
         found: list[str] = [*((known or {}).get("reaches") or ()), *(f"clock: {each}" for each in code.clock)]
-        left = [each for each in dict.fromkeys(found) if not _is_any(each, allowed)]
+        left = [each for each in dict.fromkeys(found) if not repeatable(each, allowed)]
         return {**(known or {}), "reaches": left}
 
     def _look_up(self, base: str, facts: Mapping[str, Any], generators: Generators) -> tuple[str, bool]:
@@ -362,12 +362,14 @@ class _Planner:
             return None
         made = [(TableName.parse(row[0]), row[1]) for row in records.rows_of("tables", past.number)]
         unchanged = Unchanged(run=run_name(past.number), at=past.ended)
-        if made and all(table in self.tables and self.tables[table].snapshot == state for table, state in made):
+        later = [each for each in records.published_after(name, onto, past.number) if each.outcome != outcome]
+        stands = all(table in self.tables and self.tables[table].snapshot == state for table, state in made)
+        # Numbers and artifacts are those of the last run that published.
+        if made and stands and not (later and len(made) < len(self.pipeline.outputs)):
             return unchanged
         undo = _undo_of(past.commit, self.lake.log(onto))
         if undo is not None and made:
             return Held(run=run_name(past.number), undone_by=undo.author, at=undo.at)
-        later = [each for each in records.published_after(name, onto, past.number) if each.outcome != outcome]
         if not made:
             return None if later else unchanged
         modes = {self.pipeline.contract.table_of(each.name): self.pipeline.contract.mode_of(each.name)
@@ -396,11 +398,6 @@ def _undo_of(commit: str, log: Iterable[Commit]) -> Commit | None:
     undone = {each.undoes: each for each in reversed(list(log)) if each.undoes}
     found = undone.get(commit)  # pyright: ignore[reportCallIssue, reportArgumentType] - ids are texts
     return None if found is None or found.id in undone else found
-
-
-def _is_any(reach: str, kinds: Sequence[str]) -> bool:
-    word = reach.partition(":")[0]
-    return word in kinds or ("files" in kinds and word in {"read", "wrote"})
 
 
 def _change(name: str, before: str | None, now: str | None) -> str:
