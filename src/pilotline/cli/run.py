@@ -31,6 +31,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--branch", default="", metavar="NAME", help="name of the run's own branch (run-N)")
     parser.add_argument("--no-publish", action="store_true", help="compute and check, and leave it on the branch")
     parser.add_argument("--python", metavar="PATH", help="the interpreter that the steps run in")
+    parser.add_argument("--timeout", type=float, metavar="SECONDS", help="stop the steps when they take longer")
     parser.add_argument("--fresh", action="store_true", help="compute every step again, release what is held")
 
 
@@ -76,7 +77,7 @@ def _plan_and_run(args: Namespace, out: Out, asked_for: str) -> int:
 
     with out.progress(f"run {made.pipeline.name}") as progress:
         teller = _Teller(made, out, progress)
-        outcome = carry_out(made, opened.lake, opened.around, teller.hear, fresh=args.fresh)
+        outcome = carry_out(made, opened.lake, opened.around, teller.hear, fresh=args.fresh, timeout=args.timeout)
     _print(made, outcome, out)
     out.document(_as_json(made, outcome, opened.around.project.runs))
     if outcome.state == "published":

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
 
     from pilotline.domain.checks import Check
@@ -152,6 +152,11 @@ class Plan:
     clock: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, "tuple[str, ...]"])
     #: The parameters that somebody set; the others have their defaults.
     set: frozenset[str] = frozenset()
+    #: A digest of what runs when the module is imported and may draw random numbers; empty where nothing does.
+    importing: str = ""
+    #: Size, time and inode of every file that keys were made from, the modules' own and those of inputs.
+    code_marks: Mapping[str, Sequence[int]] = field(default_factory=dict[str, "Sequence[int]"])
+    file_marks: Mapping[str, Sequence[int]] = field(default_factory=dict[str, "Sequence[int]"])
     #: What identifies the parameters that the pipeline returns as they are.
     identities: Mapping[str, str] = field(default_factory=dict[str, str])
 

@@ -20,7 +20,7 @@ class Reaching:
 
     Args:
         project: the user's folder.
-        work: the run's working folder, a mirror of it made of links.
+        work: the run's working folder, a mirror of it made of copies and links.
         declared: absolute paths of files and folders that keys cover.
         own: folders of the tool itself.
     """
@@ -29,6 +29,12 @@ class Reaching:
         self.project = os.path.realpath(project)
         self.work = os.path.realpath(work)
         self.declared = [os.path.realpath(path) for path in declared]
+        # In the working folder they may be copies.
+        self.declared += [
+            os.path.join(self.work, os.path.relpath(path, self.project))
+            for path in self.declared
+            if contains(self.project, path)
+        ]
         self.own = tuple(os.path.realpath(path) for path in own)
         self.places = Places(project, self.own)
         self.active = False
@@ -45,7 +51,7 @@ class Reaching:
             audit.listen(event, self._process)
         self.notify = None
         if sys.platform.startswith("linux"):
-            notify = _Notify(self.project)
+            notify = _Notify([self.project, self.work])
             self.notify = notify if notify.works else None
 
     def begin(self):
@@ -63,7 +69,7 @@ class Reaching:
             for path in read:
                 self._read(path)
             for path in written:
-                if not contains(self.work, path) and self._matters(path):
+                if self._matters(path):
                     self.writes.setdefault(path)
         reads = [path for path in self.reads if path not in self.writes]
         return list(self.other) + ["read: %s" % self.said(path) for path in sorted(reads)], list(self.writes)
@@ -160,9 +166,9 @@ _LEFT_OUT = frozenset({".git", ".pilotline", "node_modules", "__pycache__", ".ve
 
 
 class _Notify:
-    """inotify on a folder and all below it: sees also readers and writers in C, which raise no audit event."""
+    """inotify on folders and all below them: sees also readers and writers in C, which raise no audit event."""
 
-    def __init__(self, folder):
+    def __init__(self, folders):
         self.watched = {}
         self.works = False
         try:
@@ -173,6 +179,10 @@ class _Notify:
         if self.descriptor < 0:
             return
         self.works = True
+        for folder in folders:
+            self._watch(folder)
+
+    def _watch(self, folder):
         for root, folders, _ in os.walk(folder):
             folders[:] = [one for one in folders if one not in _LEFT_OUT]
             if len(self.watched) > _MOST_FOLDERS:
@@ -196,6 +206,10 @@ class _Notify:
                 name = data[at + 16 : at + 16 + size].rstrip(b"\0")
                 at += 16 + size
                 root = self.watched.get(number)
-                if root is None or not name or mask & _IS_FOLDER:
+                if root is None or not name:
+                    continue
+                if mask & _IS_FOLDER:
+                    if mask & (_CREATE | _MOVED_TO):
+                        self._watch(os.path.join(root, os.fsdecode(name)))
                     continue
                 (read if mask & _ACCESS else written)[os.path.join(root, os.fsdecode(name))] = True

@@ -18,9 +18,10 @@ import traceback
 import types
 
 from . import client, generators, outputs, portable, surroundings, watch_random
-from .keys import Generators, base_key, final_key
+from .keys import Generators, base_key, final_key, repeatable
+from .module_state import ModuleState
 from .reaching import Reaching
-from .results import CannotTravel, Store, pack
+from .results import CannotTravel, Damaged, Store, pack
 from .tabling import Outputs
 
 _ATOMS = (type(None), bool, int, float, complex, str, bytes)
@@ -38,6 +39,8 @@ def answer(request):
         for step in request["steps"]:
             run.do(step)
         result["outputs"] = run.outputs()
+    except NotStored as error:
+        result["error"] = {"code": "PL334", "message": str(error), "step": error.step}
     except Refused as error:
         result["error"] = error.facts
     except BaseException as error:
@@ -53,6 +56,14 @@ class Refused(Exception):
     def __init__(self, facts):
         super().__init__(facts["message"])
         self.facts = facts
+
+
+class NotStored(Exception):
+    """What was computed cannot be kept."""
+
+    def __init__(self, what, step, error):
+        super().__init__("%s cannot be stored: %s" % (what, error.strerror or error))
+        self.step = step
 
 
 def _die_with(descriptor):
@@ -73,7 +84,7 @@ class _Run:
     def __init__(self, request):
         self.request = request
         self.store = Store(request["store"])
-        self.generators = Generators(request["seed"])
+        self.generators = Generators(request["seed"], request["importing"])
         self.events = open(request["events"], "a", encoding="utf-8")
         self.finals = {}
         self.values = {}
@@ -113,6 +124,8 @@ class _Run:
             spec.loader.exec_module(self.module)
         except BaseException as error:
             raise Refused(_facts(error, request, None)) from None
+        self._as_planned(request["code"], None)
+        self.state = ModuleState(self.module, self._is_local)
         self._settle_parameters()
         self.tell("imported", seconds=time.perf_counter() - began)
 
@@ -131,6 +144,33 @@ class _Run:
                 self.parameters[name] = defaults[name].default
             if given.get("tuple"):
                 self.parameters[name] = tuple(self.parameters[name])
+
+    def _is_local(self, module):
+        """Whether a module is the project's own."""
+        path = getattr(module, "__file__", None)
+        if not path or "-packages" in path:
+            return False
+        real = os.path.realpath(path)
+        return any(real.startswith(os.path.realpath(self.request[one]) + os.sep) for one in ("project", "work"))
+
+    def _as_planned(self, marks, step):
+        """Stop where a file is no longer the one that the keys were made from."""
+        for path, mark in marks.items():
+            try:
+                found = os.stat(path)
+                now = [found.st_size, found.st_mtime_ns, found.st_ino]
+            except OSError:
+                now = None
+            if now != mark:
+                said = self.reaching.said(path)
+                raise Refused(
+                    {
+                        "code": "PL336",
+                        "step": step,
+                        "path": said,
+                        "message": "%s was changed while the run was reading it" % said,
+                    }
+                )
 
     def tell(self, event, **facts):
         """Add one line to the events."""
@@ -157,7 +197,7 @@ class _Run:
                     break
         if head is not None:
             self._reuse(step, base, final, facts, head)
-        elif facts.get("stays") and not facts.get("draws") and not self.request.get("fresh"):
+        elif facts.get("stays") and not (facts.get("draws") or facts.get("reaches") or self.request.get("fresh")):
             # It cannot be stored: computed when something asks for it.
             self.finals[name] = final_key(base, facts, self.generators, self.request["runs"][0])
             self.postponed[name] = (step, base)
@@ -168,7 +208,7 @@ class _Run:
     def _allowed(self, step, facts):
         """What was found out, without what the contract says is repeatable all the same."""
         kinds = step.get("repeatable") or ()
-        left = [one for one in facts.get("reaches") or () if not any(_is(one, kind) for kind in kinds)]
+        left = [one for one in facts.get("reaches") or () if not repeatable(one, kinds)]
         return dict(facts, reaches=left)
 
     def _reuse(self, step, base, final, facts, head):
@@ -178,7 +218,7 @@ class _Run:
             self._put_back(final, path)
         if facts.get("draws"):
             self.generators.drawn(facts["draws"], final)
-            generators.put_back(self.store.load(final, len(head["parts"]) - 1))
+            generators.put_back(self._stored(name, len(head["parts"]) - 1))
         self.tell(
             "step",
             step=name,
@@ -195,6 +235,7 @@ class _Run:
         self.tell("started", step=name, at=time.time())
         given, watched = self._arguments(step)
         states = generators.look()
+        standing = self.state.look(step["function"])
         self.reaching.begin()
         began, cpu = time.perf_counter(), time.process_time()
         try:
@@ -205,7 +246,10 @@ class _Run:
         seconds, cpu = time.perf_counter() - began, time.process_time() - cpu
         reaches, written = self.reaching.take()
         drawn = sorted(one for one, state in generators.look().items() if states.get(one, state) != state)
+        # What it writes itself is no input, though it names it.
+        self._as_planned({path: mark for path, mark in step["files"].items() if path not in written}, name)
         self._unchanged(step, watched)
+        self._module_unchanged(step, standing)
         values = self._results(step, value)
         files = self._returned_files(values)
         stray = [path for path in written if path not in files and not _dropped(path)]
@@ -217,12 +261,18 @@ class _Run:
             packed = [pack(one) for one in values]
         except CannotTravel as error:
             facts["stays"] = str(error)
-        self.store.keep_facts(base, facts)
+        try:
+            self.store.keep_facts(base, facts)
+        except OSError as error:
+            raise NotStored("what was seen of step %s" % name, name, error) from error
         final = final_key(base, self._allowed(step, facts), self.generators, self.request["runs"][0])
         self.finals[name] = final
         described = [_describe(variable, one) for variable, one in zip(step["results"], values)]
         if not facts["stays"]:
-            self._keep(final, step, packed, drawn, files, dict(seconds=seconds, cpu=cpu, results=described))
+            try:
+                self._keep(final, step, packed, drawn, files, dict(seconds=seconds, cpu=cpu, results=described))
+            except OSError as error:
+                raise NotStored("what step %s gave" % name, name, error) from error
         self.generators.drawn(drawn, final)
         for index, one in enumerate(values):
             self.values[name, index] = one
@@ -266,7 +316,10 @@ class _Run:
         os.makedirs(os.path.dirname(target) or ".", exist_ok=True)
         if os.path.islink(target) or os.path.exists(target):
             os.unlink(target)
-        shutil.copy2(self._beside(final, head["files"].index(path)), target)
+        stored = self._beside(final, head["files"].index(path))
+        if not os.path.exists(stored):
+            self._lost(final, head["step"], "the file %s is gone" % path)
+        shutil.copy2(stored, target)
         self.reaching.returned.add(os.path.realpath(target))
 
     def _returned_files(self, values):
@@ -289,10 +342,24 @@ class _Run:
             if step in self.postponed:
                 self._compute(*self.postponed.pop(step))
             else:
-                self.values[step, index] = self.store.load(self.finals[step], index)
+                self.values[step, index] = self._stored(step, index)
                 digests = self.store.head(self.finals[step])["digests"]
                 self.packed[step, index] = digests[index]
         return self.values[step, index]
+
+    def _stored(self, step, index):
+        """A part of what is stored of a step; what is damaged is forgotten, so that the next run computes it."""
+        final = self.finals[step]
+        try:
+            return self.store.load(final, index)
+        except Damaged as error:
+            self._lost(final, step, str(error))
+
+    def _lost(self, final, step, why):
+        self.store.drop(final)
+        raise Refused(
+            {"code": "PL335", "step": step, "message": "the stored result of step %s is damaged: %s" % (step, why)}
+        )
 
     def _arguments(self, step):
         """The arguments by name, and those to look at again afterwards."""
@@ -336,6 +403,21 @@ class _Run:
                 }
             )
 
+    def _module_unchanged(self, step, standing):
+        after = self.state.look(step["function"])
+        changed = sorted(where for where in standing if after.get(where) != standing[where])
+        if changed:
+            names = ["%s" % name if module == self.name else "%s.%s" % (module, name) for module, name in changed]
+            raise Refused(
+                {
+                    "code": "PL337",
+                    "step": step["name"],
+                    "names": names,
+                    "line": step["line"],
+                    "message": "step %s changed %s, which stands outside of it" % (step["name"], " and ".join(names)),
+                }
+            )
+
     def _same(self, where, value, before):
         digest = before if isinstance(before, str) else before.digest
         try:
@@ -350,7 +432,7 @@ class _Run:
             # Its buffers are those of the value itself: only what was stored is as it was.
             try:
                 original = self.store.load(self.finals[where[0]], where[1])
-            except (OSError, ValueError):
+            except Damaged:
                 return False
         return portable.digest(original, self.own) == portable.digest(value, self.own)
 
@@ -386,7 +468,10 @@ class _Run:
             kind, *where = output["value"]
             value = self.value(*where) if kind == "result" else self.parameters[where[0]]
             self.tell("output", name=output["name"], at=time.time())
-            one = writer.write(output["name"], value, number)
+            try:
+                one = writer.write(output["name"], value, number)
+            except OSError as error:
+                raise NotStored("the output %s" % output["name"], None, error) from error
             one["key"] = "%s/%d" % (self.finals[where[0]], where[1]) if kind == "result" else None
             found.append(one)
         return found
@@ -400,12 +485,6 @@ def _lend_client(house):
         module.read = client.read
         module.ReadFailed = client.ReadFailed
         sys.modules["pilotline"] = module
-
-
-def _is(reach, kind):
-    """Whether something reached is of a kind that the contract names."""
-    word = reach.partition(":")[0]
-    return word == kind or (kind == "files" and word in {"read", "wrote", "lists"})
 
 
 def _dropped(path):

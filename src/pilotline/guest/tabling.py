@@ -41,6 +41,8 @@ class Outputs:
         if _is_table(value):
             try:
                 return dict(said, **self._table(value, path))
+            except OSError:  # a full disk says nothing about the value
+                raise
             except Exception as error:
                 why = str(error)[:500]
         if isinstance(value, os.PathLike) and os.path.isfile(value):

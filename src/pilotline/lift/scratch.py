@@ -196,17 +196,27 @@ def _is_copied(folder: Path, target: Path) -> bool:
 
 def clone(source: Path, target: Path) -> None:
     """Copy a file, sharing its blocks where the file system can; times are kept, so that nothing looks changed."""
-    done = False
-    if sys.platform.startswith("linux"):
-        import fcntl
-
-        try:
-            with source.open("rb") as old, target.open("wb") as new:
-                fcntl.ioctl(new.fileno(), _FICLONE, old.fileno())
-            done = True
-        except OSError:
-            done = False
-    if not done:
+    if not share_blocks(source, target):
         shutil.copyfile(source, target)
+        _as_the_user_could(source, target)
+
+
+def share_blocks(source: Path, target: Path) -> bool:
+    """Make a file of the same blocks, which takes no room and no time. False, and no file, where that is not possible."""
+    if not sys.platform.startswith("linux"):
+        return False
+    import fcntl
+
+    try:
+        with source.open("rb") as old, target.open("wb") as new:
+            fcntl.ioctl(new.fileno(), _FICLONE, old.fileno())
+    except OSError:
+        target.unlink(missing_ok=True)
+        return False
+    _as_the_user_could(source, target)
+    return True
+
+
+def _as_the_user_could(source: Path, target: Path) -> None:
     shutil.copystat(source, target)
     target.chmod(target.stat().st_mode | 0o200)

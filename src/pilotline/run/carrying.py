@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib
+import os
 import shutil
 import signal
 import threading
@@ -27,6 +28,7 @@ from pilotline.run.checking import judge
 from pilotline.run.errors import (
     CannotKeep,
     CheckFailed,
+    NotStored,
     RunCancelled,
 )
 from pilotline.run.failures import failure, verdict_text
@@ -41,7 +43,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping, Sequence
 
     from pilotline.domain.checks import Verdict
-    from pilotline.domain.pipelines import Argument
+    from pilotline.domain.pipelines import Argument, Step
     from pilotline.domain.plans import Plan
     from pilotline.domain.tables import CommitId
     from pilotline.lake.catalog import Catalog, Published
@@ -87,7 +89,13 @@ class Outcome:
 
 
 def carry_out(
-    plan: Plan, lake: Catalog, around: Around, emit: Callable[[Mapping[str, Any]], None], *, fresh: bool = False
+    plan: Plan,
+    lake: Catalog,
+    around: Around,
+    emit: Callable[[Mapping[str, Any]], None],
+    *,
+    fresh: bool = False,
+    timeout: float | None = None,
 ) -> Outcome:
     """Do what a plan says.
 
@@ -97,6 +105,7 @@ def carry_out(
         around: the project, its interpreter, the rows of runs.
         emit: is told of each event as it happens.
         fresh: compute every step, whatever is stored.
+        timeout: seconds that the steps may take.
 
     Raises:
         StepFailed: the user's code raised.
@@ -107,12 +116,17 @@ def carry_out(
         PublishConflict: a table changed on both sides; nothing was published.
         OutcomeHeld: this outcome was undone and waits to be released.
         RunCancelled: the user stopped it.
+        RunTimedOut: the steps took longer than they may.
+        NotStored: there is no room, or no permission, to keep what was computed.
+        DamagedResult: what is stored of a step is not what was stored.
+        InputChanged: a file was changed while the run was reading it.
+        ChangedModule: a step changed what stands at the top of its module.
     """
     if plan.nothing:
         told = note_nothing(plan, around)
         return Outcome(run=told.run, state="unchanged", branch=None, commit=None, because=told.because)
     author = plan.pipeline.contract.owner or somebody()
-    return _Carrier(plan, lake, around, emit, author, fresh=fresh).carry_out()
+    return _Carrier(plan, lake, around, emit, author, fresh=fresh, timeout=timeout).carry_out()
 
 
 def take_over(lake: Catalog, around: Around) -> None:
@@ -136,6 +150,7 @@ class _Carrier:
         author: str,
         *,
         fresh: bool,
+        timeout: float | None,
     ) -> None:
         self.plan = plan
         self.pipeline = plan.pipeline
@@ -145,6 +160,7 @@ class _Carrier:
         self.emit = emit
         self.author = author
         self.fresh = fresh
+        self.timeout = timeout
         self.keys: dict[str, str] = {}
         self.steps: dict[str, str] = {}
         self.number = 0
@@ -173,6 +189,15 @@ class _Carrier:
             wrong = f"{error.code}: {error.message}"
             error.facts = {**error.facts, "run": run_name(self.number), "branch": self.branch}
             raise
+        except OSError as error:
+            self._end(repr(error))
+            self.records.failed(self.number, repr(error))
+            raise NotStored(
+                f"{error.filename or self.around.project.own} cannot be written: {error.strerror or error};"
+                " nothing was published",
+                try_next="make room, or see who may write there; then pilotline run takes up where it stopped",
+                run=run_name(self.number),
+            ) from error
         except BaseException as error:
             self._end(repr(error))
             self.records.failed(self.number, repr(error))
@@ -255,7 +280,7 @@ class _Carrier:
         with ReadServer(self.lake, self.plan.base, self._folder / "values") as server:
             answer = run_steps(
                 self.plan.python, self._request(work), cwd=cwd, own=self._folder,
-                variables={"PILOTLINE_READ": server.address}, heard=self._heard,
+                variables={"PILOTLINE_READ": server.address}, heard=self._heard, timeout=self.timeout,
             )  # fmt: skip
             self.read = dict(server.read)
         if answer["error"]:
@@ -279,6 +304,8 @@ class _Carrier:
             "quiet": [str(project.own)],
             "runs": runs,
             "seed": contract.seed,
+            "importing": self.plan.importing,
+            "code": {path: list(mark) for path, mark in self.plan.code_marks.items()},
             "fresh": self.fresh,
             "declared": inside,
             "parameters": {each.name: self._parameter(each.name) for each in self.pipeline.parameters},
@@ -293,10 +320,26 @@ class _Carrier:
                     "recipe": recipe_of(self.plan.recipes[step.name]),
                     "reaches": list(self.plan.clock.get(step.name, ())),
                     "repeatable": list(contract.repeatable.get(step.name, ())),
+                    "files": self._files_of(step),
                 }
                 for step in self.pipeline.steps
             ],
             "outputs": [{"name": each.name, "value": _source(each.value)} for each in self.pipeline.outputs],
+        }
+
+    def _files_of(self, step: Step) -> dict[str, list[int]]:
+        """The marks of the files that a step's key was made from."""
+        taken = {each.name for each in step.arguments.values() if isinstance(each, FromParameter)}
+        recipe = self.plan.recipes[step.name]
+        places = [
+            str(self.pipeline.folder / each.path)
+            for each in self.plan.inputs
+            if isinstance(each, FileInput) and (each.parameter in taken or f"file {each.path}" in recipe)
+        ]
+        return {
+            path: list(mark)
+            for path, mark in self.plan.file_marks.items()
+            if any(path == place or path.startswith(place + os.sep) for place in places)
         }
 
     def _parameter(self, name: str) -> dict[str, Any]:

@@ -65,6 +65,8 @@ class _Part:
     uses: frozenset[str]
     #: It does something besides binding names: it belongs to all steps.
     acts: bool
+    #: It calls something when the module is imported, which may draw random numbers.
+    calls: bool
     anything: bool
 
 
@@ -99,6 +101,14 @@ class Source:
             return self.everything()
         return self._told(sorted(taken))
 
+    def at_import(self) -> Reached:
+        """What runs when the module is imported and calls something, with all that this reaches."""
+        places = {place for place, part in enumerate(self._parts) if part.acts or part.calls}
+        if not places:
+            return Reached()
+        names = {name for place in places for name in self._parts[place].uses | self._parts[place].binds}
+        return self.reached_from(names)
+
     def everything(self) -> Reached:
         """All of the module."""
         return self._told(range(len(self._parts)))
@@ -127,7 +137,32 @@ def _part(node: ast.stmt) -> _Part:
     if isinstance(node, ast.Assign):
         plain = all(isinstance(inner, ast.Name | ast.Tuple | ast.List | ast.Starred) for inner in _targets(node))
     star = isinstance(node, ast.ImportFrom) and node.names[0].name == "*"
-    return _Part(node=node, binds=binds, uses=uses, acts=not plain or star, anything=bool(uses & _ANYTHING))
+    return _Part(
+        node=node, binds=binds, uses=uses, acts=not plain or star, calls=_calls(node), anything=bool(uses & _ANYTHING)
+    )
+
+
+_HARMLESS = frozenset({
+    "Path", "pathlib.Path", "re.compile", "dict", "list", "set", "tuple", "frozenset", "str", "int", "float", "range",
+    "logging.getLogger", "TypeVar", "dataclass", "namedtuple",
+})  # fmt: skip
+
+
+def _calls(node: ast.stmt) -> bool:
+    """Whether a top-level statement calls something when it is executed, other than what is known to draw nothing."""
+    if isinstance(node, ast.Import | ast.ImportFrom):
+        return False
+    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+        arguments = node.args
+        run = [*node.decorator_list, *arguments.defaults, *(each for each in arguments.kw_defaults if each is not None)]
+    elif isinstance(node, ast.ClassDef):
+        if any(_calls(inner) for inner in node.body):
+            return True
+        run = [*node.decorator_list, *node.bases]
+    else:
+        run = [node]
+    called = [inner for part in run for inner in ast.walk(part) if isinstance(inner, ast.Call)]
+    return any(ast.unparse(call.func) not in _HARMLESS for call in called)
 
 
 def _targets(node: ast.Assign) -> Iterator[ast.expr]:

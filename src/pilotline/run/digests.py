@@ -42,6 +42,8 @@ class Digests:
 
     def __init__(self, path: Path | None) -> None:
         self._path = path
+        #: What told each file that was asked for when it was read.
+        self.marks: dict[str, Mark] = {}
         self._known: dict[str, Any] = {}
         self._new = False
         if path is not None:
@@ -71,6 +73,7 @@ class Digests:
         self._new = False
 
     def _file(self, path: str, mark: list[int]) -> str:
+        self.marks[path] = (mark[0], mark[1], mark[2])
         known = self._known.get(path)
         if known is not None and known[0] == mark:
             return str(known[1])

@@ -15,7 +15,13 @@ RunError                     PL300
 ├── CannotKeep               PL313  an output is neither table nor number and cannot be stored
 ├── CheckFailed              PL320  a check of severity error did not pass; nothing was published
 ├── OutcomeHeld              PL321  this very outcome was undone and waits to be released
-└── RunCancelled             PL322  stopped by the user
+├── RunCancelled             PL322  stopped by the user
+├── NotYet                   PL333  the contract asks for what cannot be done yet
+├── NotStored                PL334  no room, or no permission, to keep what was computed
+├── DamagedResult            PL335  what is stored of a step is not what was stored
+├── InputChanged             PL336  a file was changed while the run was reading it
+├── ChangedModule            PL337  a step changed what stands at the top of its module
+└── RunTimedOut              PL338  it took longer than it may
 """
 
 from __future__ import annotations
@@ -34,13 +40,19 @@ __all__ = [
     "BadSettings",
     "CannotKeep",
     "ChangedArguments",
+    "ChangedModule",
     "CheckFailed",
+    "DamagedResult",
+    "InputChanged",
     "MissingSecret",
     "NoPipeline",
     "NoSuchRun",
+    "NotStored",
+    "NotYet",
     "OutcomeHeld",
     "ProcessDied",
     "RunCancelled",
+    "RunTimedOut",
     "StepFailed",
 ]
 
@@ -144,3 +156,39 @@ class RunCancelled(RunError):
 
     code = "PL322"
     exit_status = 130
+
+
+class NotYet(UsageError):
+    """The contract asks for what cannot be done yet; it is never taken for something else."""
+
+    code = "PL333"
+
+
+class NotStored(RunError):
+    """There is no room, or no permission, to keep what was computed."""
+
+    code = "PL334"
+
+
+class DamagedResult(RunError):
+    """What is stored of a step is not what was stored; it was forgotten."""
+
+    code = "PL335"
+
+
+class InputChanged(RunError):
+    """A file was changed while the run was reading it, so that its results belong to no state of the file."""
+
+    code = "PL336"
+
+
+class ChangedModule(RunError):
+    """A step changed what stands at the top of its module."""
+
+    code = "PL337"
+
+
+class RunTimedOut(RunError):
+    """It took longer than it may; what was computed is kept."""
+
+    code = "PL338"

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from pilotline.run.errors import ChangedArguments, StepFailed
+from pilotline.run.errors import (
+    ChangedArguments,
+    ChangedModule,
+    DamagedResult,
+    InputChanged,
+    NotStored,
+    StepFailed,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -19,13 +26,8 @@ __all__ = ["failure", "verdict_text"]
 def failure(facts: Mapping[str, Any], plan: Plan) -> PilotlineError:
     """What stopped the run's process, as the error that the user gets."""
     step = facts.get("step")
-    if facts.get("code") == "PL311":
-        names = " and ".join(facts["names"])
-        return ChangedArguments(
-            f"{facts['message']}; a step gives back what it makes and leaves its arguments as they were",
-            try_next=f"begin {step} with {facts['names'][0]} = {facts['names'][0]}.copy()",
-            step=step, arguments=names, line=facts["line"],
-        )  # fmt: skip
+    if facts.get("code"):
+        return _refused(facts, plan)
     where = f"step {step}" if step else f"{plan.pipeline.module.name} could not be imported: it"
     lines = [f"{where} raised {facts['type']}: {facts['message']}", *_traceback(facts["frames"])]
     hint = "pilotline run takes up where it stopped, once this is put right"
@@ -34,6 +36,40 @@ def failure(facts: Mapping[str, Any], plan: Plan) -> PilotlineError:
     return StepFailed(
         "\n".join(lines), frames=facts["frames"], try_next=hint, step=step, type=facts["type"], line=facts["line"]
     )
+
+
+def _refused(facts: Mapping[str, Any], plan: Plan) -> PilotlineError:
+    """What the run's process refused by code."""
+    step, message = facts.get("step"), facts["message"]
+    match facts["code"]:
+        case "PL311":
+            first = facts["names"][0]
+            return ChangedArguments(
+                f"{message}; a step gives back what it makes and leaves its arguments as they were",
+                try_next=f"begin {step} with {first} = copy.deepcopy({first}), or {first}.copy() for a frame or array",
+                step=step, arguments=" and ".join(facts["names"]), line=facts["line"],
+            )  # fmt: skip
+        case "PL334":
+            return NotStored(
+                f"{message}; nothing was published",
+                try_next=f"make room, or see who may write to {plan.pipeline.folder}; then pilotline run takes up where it stopped",
+                step=step,
+            )
+        case "PL335":
+            return DamagedResult(f"{message}; it was forgotten", try_next="pilotline run computes it again", step=step)
+        case "PL336":
+            return InputChanged(
+                f"{message}; nothing was published", try_next="pilotline run", step=step, path=facts["path"]
+            )
+        case "PL337":
+            return ChangedModule(
+                f"{message}; a step gives back what it makes and leaves everything else as it was",
+                try_next="give it to the step as an argument and take it back as a result;"
+                " to remember what was computed use functools.cache",
+                step=step, names=" and ".join(facts["names"]), line=facts["line"],
+            )  # fmt: skip
+        case code:
+            raise ValueError(f"the run's process refused by an unknown code {code}")
 
 
 def _traceback(frames: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -153,6 +153,11 @@ class _Planner:
             recipes=self.recipes,
             identities=identities,
             set=frozenset(self.asked.parameters),
+            importing=self.reading.importing,
+            code_marks={
+                str(path): self.reading.marks[str(path)] for path in (self.pipeline.module, *self.reading.local)
+            },
+            file_marks=dict(self.around.digests.marks),
             clock={
                 name: tuple(f"clock: {each}" for each in code.clock) for name, code in self.reading.code.items() if name
             },

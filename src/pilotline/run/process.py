@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from pilotline.run.errors import ProcessDied
+from pilotline.run.errors import ProcessDied, RunTimedOut
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -30,14 +30,25 @@ def run_steps(
     own: Path,
     variables: Mapping[str, str],
     heard: Callable[[Sequence[dict[str, Any]]], None],
+    timeout: float | None = None,
 ) -> dict[str, Any]:
-    """Carry out a ``steps`` request and give its answer; ``heard`` gets the events as they come.
+    """Carry out a ``steps`` request and give its answer.
 
     The guest ends with this process: it holds one end of a pipe and goes when the other is closed. When this function
     is left, by whatever way, the guest and all that it started are gone.
 
+    Args:
+        python: the project's interpreter.
+        request: what to do.
+        cwd: the working folder.
+        own: where the tool keeps what belongs to this run.
+        variables: environment variables for it.
+        heard: gets the events as they come.
+        timeout: seconds it may take, imports and all.
+
     Raises:
         ProcessDied: it ended without an answer.
+        RunTimedOut: it took longer than it may.
     """
     own.mkdir(parents=True, exist_ok=True)
     paths = {name: str(own / f"{name}") for name in ("result", "events", "stdout", "stderr")}
@@ -56,7 +67,7 @@ def run_steps(
     finally:
         os.close(theirs)
     try:
-        _follow(process, Path(paths["events"]), heard)
+        _follow(process, Path(paths["events"]), heard, timeout)
     finally:
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(process.pid, signal.SIGKILL)
@@ -77,8 +88,14 @@ def _environment(python: str, variables: Mapping[str, str]) -> dict[str, str]:
     return found
 
 
-def _follow(process: subprocess.Popen[bytes], events: Path, heard: Callable[[Sequence[dict[str, Any]]], None]) -> None:
+def _follow(
+    process: subprocess.Popen[bytes],
+    events: Path,
+    heard: Callable[[Sequence[dict[str, Any]]], None],
+    timeout: float | None,
+) -> None:
     place, ended = 0, False
+    until = None if timeout is None else time.monotonic() + timeout
     while True:
         ended = process.poll() is not None
         place, found = _events_from(events, place)
@@ -86,6 +103,12 @@ def _follow(process: subprocess.Popen[bytes], events: Path, heard: Callable[[Seq
             heard(found)
         if ended:
             return
+        if until is not None and time.monotonic() > until:
+            raise RunTimedOut(
+                f"the steps took longer than {timeout:g} s; nothing was published, what was computed is kept",
+                try_next="pilotline run takes up where it stopped; --timeout gives it more time",
+                timeout=timeout,
+            )
         time.sleep(_POLL)
 
 

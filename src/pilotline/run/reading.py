@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from pilotline.domain.errors import did_you_mean
 from pilotline.domain.pipelines import (
+    BadContract,
     Constant,
     Contract,
     FromParameter,
@@ -25,19 +27,20 @@ from pilotline.domain.pipelines import (
 )
 from pilotline.guest.keys import digest
 from pilotline.run.digests import mark_of
-from pilotline.run.errors import BadPipeline
+from pilotline.run.errors import BadPipeline, NotYet
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from pilotline.domain.pipelines import Argument
+    from pilotline.run.code import Reached
     from pilotline.run.environment import Environment
     from pilotline.run.projects import Project
 
 __all__ = ["Code", "Reading", "read_contract", "read_pipeline"]
 
 #: Counts what is kept in the cache; another number makes it read anew.
-_FORM: Final = 4
+_FORM: Final = 5
 _MOST_LOCAL_MODULES: Final = 500
 
 
@@ -61,8 +64,10 @@ class Reading:
     code: Mapping[str, Code]
     #: Modules of the project itself that are imported.
     local: tuple[Path, ...]
-    #: Every file that was looked at, also those that are not there but would be read if they were.
-    marks: tuple[str, ...] = ()
+    #: Every file that was looked at, also those that are not there but would be read if they were; size, time, inode.
+    marks: Mapping[str, Sequence[int]] = field(default_factory=dict[str, "Sequence[int]"])
+    #: A digest of what runs when the module is imported and may draw random numbers; empty where nothing does.
+    importing: str = ""
 
 
 def read_pipeline(module: Path, project: Project, environment: Environment) -> Reading:
@@ -70,7 +75,8 @@ def read_pipeline(module: Path, project: Project, environment: Environment) -> R
 
     Raises:
         BadPipeline: there is no ``pipeline``, or it is more than a straight line of calls.
-        BadContract: the contract cannot be understood.
+        BadContract: the contract cannot be understood, or names what the pipeline has not.
+        NotYet: the contract asks for what cannot be done yet.
     """
     cache = project.own / "cache" / f"module-{digest(str(module))[:16]}.json"
     places = [module.parent, *(place for place in environment.places if place != module.parent)]
@@ -81,7 +87,9 @@ def read_pipeline(module: Path, project: Project, environment: Environment) -> R
         temporary = cache.with_suffix(f".{os.getpid()}.tmp")
         temporary.write_text(json.dumps(facts), encoding="utf-8")
         temporary.replace(cache)
-    return _reading(facts, module, read_contract(module, project))
+    reading = _reading(facts, module, read_contract(module, project))
+    _fits(reading.pipeline)
+    return reading
 
 
 def read_contract(module: Path, project: Project) -> Contract:
@@ -96,8 +104,6 @@ def read_contract(module: Path, project: Project) -> Contract:
     except OSError:
         return contract_of({}, namespace=project.namespace, path=path.name)
     import tomllib
-
-    from pilotline.domain.pipelines import BadContract
 
     try:
         raw = tomllib.loads(data.decode("utf-8"))
@@ -150,6 +156,7 @@ def _read(module: Path, places: Sequence[Path], environment: Environment) -> dic
         "places": [str(place) for place in places],
         "marks": marks,
         "local": sorted(looked_up.found),
+        "importing": looked_up.importing(source.at_import()),
         "code": code,
         "summary": (flow.module_doc or flow.doc or "").strip().partition("\n")[0],
         **_flow_facts(flow, source.results()),
@@ -215,6 +222,11 @@ class _Locals:
             "texts": sorted(texts),
         }
 
+    def importing(self, reached: Reached) -> str:
+        """A digest of what importing the module and the project's other modules does besides defining."""
+        parts = [*reached.code, *(self.found[path]["importing"] for path in sorted(self.found))]
+        return digest(*parts) if any(parts) else ""
+
     def _facts(self, path: Path) -> dict[str, Any]:
         from pilotline.run.code import Source
 
@@ -222,11 +234,15 @@ class _Locals:
             self.marks[str(path)] = list(mark_of(path) or ())
             text = path.read_text(encoding="utf-8", errors="replace")
             try:
-                reached = Source(text).everything()
+                source = Source(text)
+                reached = source.everything()
             except SyntaxError:
-                self.found[str(path)] = {"digest": digest(text), "clock": [], "environ": [], "texts": [], "modules": []}
+                self.found[str(path)] = {
+                    "digest": digest(text), "clock": [], "environ": [], "texts": [], "modules": [], "importing": "",
+                }  # fmt: skip
             else:
                 self.found[str(path)] = {
+                    "importing": digest(*code) if (code := source.at_import().code) else "",
                     "digest": digest(*reached.code),
                     "clock": [f"{each} of {path.name}" for each in reached.clock],
                     "environ": sorted(reached.environ),
@@ -315,8 +331,52 @@ def _reading(facts: Mapping[str, Any], module: Path, contract: Contract) -> Read
         ),
         code={step: _code(each) for step, each in facts["code"].items()},
         local=tuple(Path(path) for path in facts["local"]),
-        marks=(*facts["marks"], str(module.with_suffix(".toml"))),
+        importing=facts["importing"],
+        marks={**facts["marks"], str(module.with_suffix(".toml")): ()},
     )
+
+
+def _fits(pipeline: Pipeline) -> None:
+    """See that the contract speaks of this pipeline.
+
+    Raises:
+        BadContract: it names an output, step or parameter that is not there, or one table for two outputs.
+        NotYet: it asks for what cannot be done yet.
+    """
+    contract, path = pipeline.contract, f"{pipeline.name}.toml"
+    outputs = [each.name for each in pipeline.outputs]
+    steps = list(dict.fromkeys(name for each in pipeline.steps for name in (each.name, each.function)))
+    parameters = [each.name for each in pipeline.parameters]
+    named = (
+        ("[tables.{}]", "returns", contract.tables, outputs),
+        ("{} in [repeatable]", "has a step", contract.repeatable, steps),
+        ("partition = {!r}", "has a parameter", [contract.partition] if contract.partition else [], parameters),
+        ("changes = [{!r}]", "has a parameter", contract.changes, parameters),
+    )
+    for where, has, words, known in named:
+        for word in words:
+            if word not in known:
+                have = did_you_mean(word, known) or (f" It has {', '.join(known)}." if known else "")
+                raise BadContract(
+                    f"{path}: {where.format(word)} names nothing that the pipeline {has}.{have}",
+                    try_next=f"mend {path}", path=path, word=word,
+                )  # fmt: skip
+    places: dict[str, str] = {}
+    for output in outputs:
+        table = str(contract.table_of(output)) if output in contract.tables else output
+        if table in places:
+            raise BadContract(
+                f"{path}: {places[table]} and {output} are both published as {table}",
+                try_next=f"mend {path}", path=path,
+            )  # fmt: skip
+        places[table] = output
+    if contract.changes:
+        raise NotYet(
+            f"{path}: reading {contract.changes[0]} as what was added since the last publish is not possible yet;"
+            " the whole table would be read in its place",
+            try_next=f"remove changes from {path}, or read the whole table",
+            path=path,
+        )
 
 
 def _argument(each: Mapping[str, Any], facts: Mapping[str, Any], names: Sequence[str]) -> Argument:

@@ -1,15 +1,15 @@
-"""The working folder of a run: a mirror of the project made of links.
+"""The working folder of a run: a mirror of the project.
 
-A run finds what its code names, and nothing that it writes stays in the project.
+A run finds what its code names, and nothing that it writes stays in the project. Files are cloned where the file system
+can, small ones copied; large ones are links, each replaced by a file of the run's own before Python writes to it.
 """
 
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Final
-
-if TYPE_CHECKING:
-    from pathlib import Path
+import stat
+from pathlib import Path
+from typing import Final
 
 __all__ = ["mirror"]
 
@@ -19,11 +19,16 @@ _LEFT_OUT: Final = frozenset({
 })  # fmt: skip
 #: Folders beyond these are linked whole: what is written into them is then written into the project.
 _MOST_FILES: Final = 20_000
+#: Bytes of a file that is copied where it cannot be cloned, and of all of them together.
+_COPIED: Final = 16 << 20
+_COPIED_IN_ALL: Final = 256 << 20
 
 
 def mirror(project: Path, work: Path) -> None:
-    """Make ``work`` look like ``project``: real folders, each file a link."""
-    count = 0
+    """Make ``work`` look like ``project``."""
+    from pilotline.lift.scratch import clone, share_blocks
+
+    count, room = 0, _COPIED_IN_ALL
     work.mkdir(parents=True, exist_ok=True)
     for root, folders, files in os.walk(project):
         here = work / os.path.relpath(root, project)
@@ -40,7 +45,22 @@ def mirror(project: Path, work: Path) -> None:
         folders[:] = kept
         for name in files:
             count += 1
-            _link(os.path.join(root, name), here / name)  # noqa: PTH118
+            path = os.path.join(root, name)  # noqa: PTH118
+            size = _size(path)
+            if size is not None and size <= min(_COPIED, room):
+                room -= size
+                clone(Path(path), here / name)
+            elif size is None or not share_blocks(Path(path), here / name):
+                _link(path, here / name)
+
+
+def _size(path: str) -> int | None:
+    """Bytes of a file that can be read; None for anything else."""
+    try:
+        found = os.stat(path)  # noqa: PTH116 - thousands of them
+    except OSError:
+        return None
+    return found.st_size if stat.S_ISREG(found.st_mode) and os.access(path, os.R_OK) else None
 
 
 def _link(target: str, link: Path) -> None:
