@@ -1,18 +1,20 @@
 """Say in plain data what a value is like: what tests and checks of a lifted pipeline are made of."""
 
 import datetime
+import itertools
 import math
 import sys
 
 _FEW = 12
 _MANY_COLUMNS = 60
+_MANY_ROWS = 500_000
 
 
 def describe(value):
     """A JSON-ready description: its kind, and what of it is worth asserting.
 
     Frames: rows and per column name, dtype, nulls, whether all values differ, smallest, largest, sum, the few values of
-    a text column. Arrays: shape, dtype, sum. Numbers and short texts: themselves. Anything else: its type.
+    a text column; and the key. Arrays: shape, dtype, sum. Numbers and short texts: themselves. Anything else: its type.
     """
     try:
         return _describe(value)
@@ -40,6 +42,7 @@ def _describe(value):
             "columns": columns,
             "index": _index(pandas, value.index),
             "plain_names": all(isinstance(name, str) for name in value.columns),
+            "key": _key(value, columns),
         }
     if pandas is not None and isinstance(value, pandas.Series):
         return {
@@ -54,6 +57,20 @@ def _describe(value):
     if isinstance(value, (list, tuple, dict, set)):
         return {"kind": "container", "type": type(value).__name__, "length": len(value)}
     return {"kind": "object", "type": type(value).__name__, "module": type(value).__module__}
+
+
+def _key(frame, columns):
+    """Two or three of the first columns that tell the rows apart together, where no single one does; else None."""
+    if not 1 < len(frame) <= _MANY_ROWS or any(one.get("unique") for one in columns):
+        return None
+    names = [one["name"] for one in columns[:6] if not one["nulls"] and "float" not in one["dtype"]]
+    if any(type(name) is not str for name in frame.columns):
+        return None
+    for count in (2, 3):
+        for some in itertools.combinations(names, count):
+            if not frame.duplicated(subset=list(some)).any():
+                return list(some)
+    return None
 
 
 def _index(pandas, index):
