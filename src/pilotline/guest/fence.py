@@ -8,6 +8,7 @@ swallowed all the same stands in ``Fence.violations``.
 import contextlib
 import os
 import shutil
+import subprocess
 import sys
 
 from . import audit, shell_words
@@ -84,6 +85,35 @@ class Fence:
             audit.listen(event, self._changes)
         if "database" not in self.allow:
             sys.meta_path.insert(0, _DriverFinder(self))
+        sys.meta_path.insert(0, _PipFinder(self))
+        self._spare_installs()
+
+    def _spare_installs(self):
+        """An installation that Python code asks for is noted and never run; the code goes on as if it had been."""
+        start, system = subprocess.Popen.__init__, os.system
+
+        def spared(process, args, *rest, **options):
+            if self.is_install(args):
+                args, rest, options = ["true"], rest[:1], {**options, "shell": False, "executable": None}
+                with self.peeking():
+                    return start(process, args, *rest, **options)
+            return start(process, args, *rest, **options)
+
+        def spared_system(command):
+            return 0 if self.is_install(command) else system(command)
+
+        subprocess.Popen.__init__ = spared
+        os.system = spared_system
+
+    def is_install(self, command):
+        """Whether a command installs something; then it is noted."""
+        try:
+            kind, text = shell_words.judge(command)
+        except TypeError:
+            return False
+        if kind == "install":
+            self.seen["installs"].append(text)
+        return kind == "install"
 
     def take(self):
         """What was reached or wanted since the last call, by kind."""
@@ -358,6 +388,46 @@ def _from_database():
         frame = frame.f_back
         depth += 1
     return False
+
+
+class _PipFinder:
+    """Puts a ``main`` that only takes notes into pip as it is imported."""
+
+    def __init__(self, fence):
+        self._fence = fence
+        self._busy = set()
+
+    def find_spec(self, name, path=None, target=None):
+        if name not in {"pip", "pip._internal", "pip._internal.cli.main"} or name in self._busy:
+            return None
+        import importlib.util
+
+        self._busy.add(name)
+        try:
+            spec = importlib.util.find_spec(name)
+        except (ImportError, ValueError):
+            return None
+        finally:
+            self._busy.discard(name)
+        if spec is None or spec.loader is None or not hasattr(spec.loader, "exec_module"):
+            return None
+        execute, fence = spec.loader.exec_module, self._fence
+
+        def exec_module(module):
+            execute(module)
+
+            def main(args=None):
+                fence.is_install(["pip", *(args or ())])
+                return 0
+
+            if hasattr(module, "main"):
+                module.main = main
+
+        try:
+            spec.loader.exec_module = exec_module
+        except AttributeError:
+            return None
+        return spec
 
 
 class _DriverFinder:

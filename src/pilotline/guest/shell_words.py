@@ -15,6 +15,14 @@ _INSTALLING = {
     "pip", "pip3", "conda", "mamba", "micromamba", "apt", "apt-get", "yum", "dnf", "brew", "apk", "uv", "poetry",
     "easy_install", "npm", "pipenv", "pacman",
 }  # fmt: skip
+#: Those of them that install Python packages.
+_PYTHON_INSTALLING = {"pip", "pip3", "conda", "mamba", "micromamba", "uv", "poetry", "pipenv", "easy_install"}
+#: Options of theirs that take a value.
+_VALUED = {
+    "-r", "--requirement", "-c", "--constraint", "--channel", "-i", "--index-url", "--extra-index-url", "-f", "-t",
+    "--find-links", "--target", "-n", "--name", "-p", "--prefix", "--python", "--file", "--trusted-host", "--group",
+    "--proxy", "--timeout", "--cache-dir", "--root",
+}  # fmt: skip
 _INSTALL_VERBS = {"install", "update", "upgrade", "add", "uninstall", "remove", "sync", "create", "-S"}
 _PYTHON = re.compile(r"^(python|pypy)[\d.]*(\.exe)?$")
 _OUTPUT = re.compile(r"(?<![0-9&])[12]?>>?\s*(?!\s*(/dev/null|&[12]))")
@@ -37,12 +45,18 @@ def judge(command):
 
 
 def installs_of(text):
-    """The packages that an installing command names: ``pip install -q a b==2`` -> ``["a", "b==2"]``."""
+    """The Python packages that an installing command names: ``pip install -q a b==2`` -> ``["a", "b==2"]``."""
     found = []
     for words in _commands(text) or []:
         verbs = [place for place, word in enumerate(words) if word in _INSTALL_VERBS]
-        if verbs:
-            found.extend(word for word in words[verbs[0] + 1 :] if not word.startswith("-"))
+        tools = {os.path.basename(word) for word in words[: verbs[0]]} if verbs else set()
+        if not tools & _PYTHON_INSTALLING:
+            continue
+        words = words[verbs[0] + 1 :]
+        for before, word in zip(["", *words], words):
+            if not word.startswith("-") and before not in _VALUED:
+                # conda writes one sign where pip writes two.
+                found.append(re.sub(r"(?<=[\w.])=(?=[\w.])", "==", word) if tools & {"conda", "mamba"} else word)
     return found
 
 

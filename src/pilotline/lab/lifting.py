@@ -356,6 +356,17 @@ def _warnings(recording: Recording) -> list[Diagnostic]:
     return found
 
 
+def _requirements(recording: Recording) -> list[str]:
+    """Packages that the notebook installs, as a list of dependencies says them; each once, the last word on it."""
+    found: dict[str, str] = {}
+    for one in recording.statements:
+        for package in one.installs:
+            match = re.fullmatch(r"([A-Za-z0-9][\w.-]*)(\[[\w,\s-]+\])?\s*([<>=!~][^\"\\;]*)?", package)
+            if match and not match[1].endswith((".txt", ".yml", ".whl")):
+                found[match[1].lower().replace("_", "-")] = package
+    return [found[name] for name in sorted(found)]
+
+
 def _imported_roots(recorded: _Recorded) -> frozenset[str]:
     targets = [target for one in recorded.recording.statements for target in one.imports.values()]
     return frozenset(target.partition(":")[0].partition(".")[0] for target in targets)
@@ -439,11 +450,12 @@ def _best(
     proof: Proof | None = None
     trouble: LiftError | None = None
     rungs: tuple[Rung, ...] = ("steps", "cells", "prefix")
+    requires = _requirements(recorded.recording)
     for rung in rungs:
         merged: frozenset[int] = frozenset()
         for _ in range(_TRIES_AT_STEPS if rung != "prefix" else 1):
             try:
-                tried = lift(recorded.notebook, recorded.parts, wanted, rung=rung, merged=merged)
+                tried = lift(recorded.notebook, recorded.parts, wanted, rung=rung, merged=merged, requires=requires)
             except LiftError as error:
                 trouble = trouble or error
                 break

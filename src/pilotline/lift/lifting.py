@@ -63,6 +63,7 @@ def lift(
     *,
     rung: Rung = "steps",
     merged: frozenset[int] = frozenset(),
+    requires: Sequence[str] = (),
 ) -> Lifted:
     """The pipeline for some wanted values of a notebook; static, nothing is run.
 
@@ -72,6 +73,7 @@ def lift(
         wanted: the values that ``pipeline()`` is to return.
         rung: single statements, whole cells, or everything up to the last needed cell.
         merged: pieces before which no step may begin.
+        requires: packages that the notebook installs.
 
     Raises:
         NotMade: nothing in the notebook makes a wanted value.
@@ -99,6 +101,7 @@ def lift(
     module = Module(
         title=title_of(notebook),
         subtitle="",
+        requires=tuple(requires),
         layout=layout,
         parts=parts,
         returns=_returns(wanted, layout),

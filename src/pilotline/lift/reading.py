@@ -23,7 +23,7 @@ _MAGIC = re.compile(r"^\s*[%!?]|=\s*[%!]|\?\s*$", re.MULTILINE)
 _IPYNB_VERSIONS = (3, 4)
 #: Magics around code that is executed as it stands: the code is kept, the magic is not.
 _TIMED_CELL = re.compile(r"\A\s*%%(time|capture|prun)\b.*")
-_TIMED_LINE = re.compile(r"^([ \t]*)%time[ \t]+(?=\S)(.*)", re.MULTILINE)
+_TIMED_LINE = re.compile(r"^([ \t]*)%(?:time|prun|memit)[ \t]+(?=[^\s-])(.*)", re.MULTILINE)
 
 
 class NotANotebook(UsageError):
@@ -250,7 +250,7 @@ def to_python(source: str, path: Path, number: int) -> str:
     Raises:
         BrokenCell: it is not valid Python even then.
     """
-    source = _TIMED_CELL.sub(lambda match: "#" + match[0], source)
+    source = _TIMED_CELL.sub("", source)
     source = _TIMED_LINE.sub(r"\1\2", source)
     if not source.lstrip().startswith("%%"):
         try:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, cast
 
 from pilotline.domain.errors import LiftError
+from pilotline.lift.plain_magics import NoEqual, plain_python
 from pilotline.lift.secrets import ENVIRON
 
 if TYPE_CHECKING:
@@ -60,6 +61,8 @@ class Module:
     parts: Parts
     #: Key in what ``pipeline`` returns -> the name in ``pipeline`` that holds it.
     returns: dict[str, str] = field(default_factory=dict[str, str])
+    #: Packages that the notebook installs: they are named at the top.
+    requires: tuple[str, ...] = ()
     #: Name -> type, for the annotations of values that were only shown.
     shown: dict[str, Info] = field(default_factory=dict[str, "Info"])
 
@@ -116,6 +119,7 @@ def write_module(module: Module, steps: Sequence[tuple[WrittenStep, Group]]) -> 
     text = "\n\n".join(
         block
         for block in [
+            _requirements(module.requires),
             _module_docstring(module),
             imports,
             *definitions,
@@ -135,6 +139,13 @@ def _bound(steps: Sequence[tuple[WrittenStep, Group]]) -> set[str]:
 
 def _in_order(parts: Sequence[Part]) -> list[Part]:
     return sorted(parts, key=lambda part: part.position)
+
+
+def _requirements(packages: Sequence[str]) -> str:
+    """What has to be installed, as PEP 723 says it."""
+    if not packages:
+        return ""
+    return "\n".join(["# /// script", "# dependencies = [", *(f'#     "{one}",' for one in packages), "# ]", "# ///"])
 
 
 def _module_docstring(module: Module) -> str:
@@ -261,7 +272,8 @@ def _piece_source(piece: Piece, needs: set[str], deep: _DeepCopy) -> str:
             needs.add(deep.line)
             name, _, value = text.partition(" = ")
             text = f"{name} = {deep.call}({value})" if "#" not in value else f"{text}\n{name} = {deep.call}({name})"
-    return _plain_python(part, text, needs)
+    needed = frozenset(name for name in piece.kept.needed & part.makes if ":" not in name)
+    return _plain_python(part, text, needs, needed)
 
 
 def _part_source(part: Part, needs: set[str]) -> str:
@@ -341,14 +353,14 @@ def _reparsed(text: str) -> ast.stmt | None:
     return body[0] if len(body) == 1 else None
 
 
-def _plain_python(part: Part, text: str, needs: set[str]) -> str:
+def _plain_python(part: Part, text: str, needs: set[str], needed: frozenset[str] = frozenset()) -> str:
     """IPython's calls and top-level ``await`` written as plain Python.
 
     Raises:
         NoPlainPython: there is no way to.
     """
     if "get_ipython()" in text:
-        text = _without_shell(part, text, needs)
+        text = _without_shell(part, text, needs, needed)
     tree = _reparsed(text)
     if tree is not None and _awaits(tree):
         needs.add("import asyncio")
@@ -374,46 +386,26 @@ def _awaits(tree: ast.stmt) -> bool:
     return False
 
 
-def _without_shell(part: Part, text: str, needs: set[str]) -> str:
-    node = part.node
-    match node:
-        case ast.Assign(value=ast.Call(func=ast.Attribute(attr="getoutput"), args=[ast.Constant(value=str(command))])):
-            needs.add("import subprocess")
-            target = ast.unparse(node.targets[0])
-            return (
-                f"{target} = subprocess.run(\n    {command!r}, shell=True, capture_output=True, text=True, check=True\n"
-                ").stdout.splitlines()"
-            )
-        case ast.Expr(
-            value=ast.Call(
-                func=ast.Attribute(attr="run_line_magic"),
-                args=[ast.Constant(value="cd"), ast.Constant(value=str(folder))],
-            )
+def _without_shell(part: Part, text: str, needs: set[str], needed: frozenset[str]) -> str:
+    tree = _reparsed(text)
+    match part.node:
+        case ast.Expr(value=ast.Call(func=ast.Attribute(attr="run_line_magic" | "run_cell_magic" | "system"))) if (
+            not part.names.binds and not part.makes
         ):
-            needs.add("import os")
-            return f"os.chdir({folder.strip()!r})"
-        case ast.Expr(
-            value=ast.Call(
-                func=ast.Attribute(attr="run_line_magic"),
-                args=[ast.Constant(value="env" | "set_env"), ast.Constant(value=str(setting))],
-            )
-        ) if told := re.fullmatch(r"\s*(\w+)(?:\s*=\s*|\s+)([^$\{]*?)\s*", setting):
-            needs.add("import os")
-            return f"os.environ[{told[1]!r}] = {told[2]!r}"
-        case ast.Expr(value=ast.Call(func=ast.Attribute(attr="run_line_magic" | "system"))) if not part.names.binds:
-            if not part.makes:
-                return ""
-        case ast.Expr(value=ast.Call(func=ast.Attribute(attr="system"), args=[ast.Constant(value=str(command))])):
-            needs.add("import subprocess")
-            return f"subprocess.run({command!r}, shell=True, check=True)"
+            return ""
         case _:
             pass
-    raise NoPlainPython(
-        f"Cell {part.cell} is needed, but has no equal in plain Python: {text.strip().splitlines()[0][:80]}",
-        try_next="write that line in Python in the notebook",
-        cell=part.cell,
-        line=part.seen.line,
-    )
+    try:
+        plain, imports = plain_python(tree or part.node, needed)
+    except NoEqual as error:
+        raise NoPlainPython(
+            f"Cell {part.cell} is needed, but has no equal in plain Python: {text.strip().splitlines()[0][:80]}",
+            try_next=str(error),
+            cell=part.cell,
+            line=part.seen.line,
+        ) from None
+    needs |= imports
+    return plain
 
 
 def _indented(text: str) -> str:
