@@ -148,6 +148,37 @@ def test_a_hand_edited_module_is_not_written_over(tmp_path: Path) -> None:
     assert not module.read_text().endswith("# mine\n")
 
 
+@pytest.mark.parametrize("name", ["explore.py", "explore.toml", "test_explore.py", "test_explore_data/sales.csv"])
+def test_no_hand_edited_file_is_written_over_and_the_difference_is_shown(tmp_path: Path, name: str) -> None:
+    (tmp_path / "sales.csv").write_text(SALES)
+    path = notebook(tmp_path, *CELLS)
+    lifted(path, "total", proof="once")
+    files = {one: one.read_bytes() for one in tmp_path.rglob("*") if one.is_file() and one.suffix != ".ipynb"}
+    edited = tmp_path / name
+    edited.write_text(edited.read_text() + "# mine\n")
+    receipt = lifted(path, "total", proof="once")
+    assert (receipt.status, [one.code for one in receipt.diagnostics]) == ("refused", ["PL150"])
+    message = receipt.diagnostics[0].message
+    assert "was edited since it was lifted" in message
+    assert f"--- {name} (as it is)" in message
+    assert "\n-# mine" in message
+    assert {one: one.read_bytes() for one in files} == {**files, edited: files[edited] + b"# mine\n"}
+    forced = lifted(path, "total", proof="once", force=True)
+    assert list(forced.changed) == [name]
+    assert "\n-# mine" in forced.as_text()
+    assert {one: one.read_bytes() for one in files if one.name != "lifted.json"} == {
+        one: data for one, data in files.items() if one.name != "lifted.json"
+    }
+
+
+def test_a_file_that_no_lift_wrote_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "explore.py").write_text("# by hand\n")
+    receipt = lifted(notebook(tmp_path, "a = [1]", "b = [n + 1 for n in a]"), "b", proof="once")
+    assert [one.code for one in receipt.diagnostics] == ["PL150"]
+    assert "is there already and was not lifted" in receipt.diagnostics[0].message
+    assert [one.name for one in tmp_path.iterdir() if one.suffix in {".toml", ".py"}] == ["explore.py"]
+
+
 def test_a_wanted_name_that_is_not_there_names_the_nearest(tmp_path: Path) -> None:
     with pytest.raises(PilotlineError) as raised:
         lifted(notebook(tmp_path, "revenue = 1"), "revenu")

@@ -451,11 +451,20 @@ def _best(
     trouble: LiftError | None = None
     rungs: tuple[Rung, ...] = ("steps", "cells", "prefix")
     requires = _requirements(recorded.recording)
+    packages = cast("dict[str, str]", recorded.recording.python.get("packages") or {})
     for rung in rungs:
         merged: frozenset[int] = frozenset()
         for _ in range(_TRIES_AT_STEPS if rung != "prefix" else 1):
             try:
-                tried = lift(recorded.notebook, recorded.parts, wanted, rung=rung, merged=merged, requires=requires)
+                tried = lift(
+                    recorded.notebook,
+                    recorded.parts,
+                    wanted,
+                    rung=rung,
+                    merged=merged,
+                    requires=requires,
+                    packages=packages,
+                )
             except LiftError as error:
                 trouble = trouble or error
                 break

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,7 @@ from pilotline.lift.slicing import LeftBehind, Rung, slice_for
 from pilotline.lift.writing import Module, WrittenStep, write_module, written_name
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from pilotline.domain.notebooks import Notebook
     from pilotline.lift.grouping import Group
@@ -64,6 +65,7 @@ def lift(
     rung: Rung = "steps",
     merged: frozenset[int] = frozenset(),
     requires: Sequence[str] = (),
+    packages: Mapping[str, str] | None = None,
 ) -> Lifted:
     """The pipeline for some wanted values of a notebook; static, nothing is run.
 
@@ -74,6 +76,7 @@ def lift(
         rung: single statements, whole cells, or everything up to the last needed cell.
         merged: pieces before which no step may begin.
         requires: packages that the notebook installs.
+        packages: versions of the packages that it imported, by name.
 
     Raises:
         NotMade: nothing in the notebook makes a wanted value.
@@ -101,7 +104,7 @@ def lift(
     module = Module(
         title=title_of(notebook),
         subtitle="",
-        requires=tuple(requires),
+        requires=_dependencies(layout, requires, packages or {}),
         layout=layout,
         parts=parts,
         returns=_returns(wanted, layout),
@@ -134,6 +137,28 @@ def lift(
         unnamed=_unnamed(layout, cut.kept),
         clock=any(one.part.seen.clock for one in cut.kept),
     )
+
+
+#: Packages whose modules are called otherwise.
+_PACKAGE_OF = {
+    "sklearn": "scikit-learn", "skimage": "scikit-image", "PIL": "pillow", "cv2": "opencv-python", "yaml": "pyyaml",
+    "bs4": "beautifulsoup4", "dateutil": "python-dateutil",
+}  # fmt: skip
+
+
+def _dependencies(layout: Layout, requires: Sequence[str], packages: Mapping[str, str]) -> tuple[str, ...]:
+    """What the notebook installs, and what else the module imports, as it was when the notebook ran."""
+    if not requires:
+        return ()
+    named = {re.split(r"[\[<>=!~ ]", one)[0].lower().replace("_", "-") for one in requires}
+    versions = {name.lower().replace("_", "-"): (name, version) for name, version in packages.items()}
+    roots = {re.split(r"[\s.]+", line)[1] for text in layout.imports.values() for line in text.split("\n")}
+    found = list(requires)
+    for root in roots:
+        name = _PACKAGE_OF.get(root, root).lower().replace("_", "-")
+        if name in versions and name not in named:
+            found.append("==".join(versions[name]))
+    return tuple(sorted(found, key=str.lower))
 
 
 def _unnamed(layout: Layout, kept: Sequence[Kept]) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import keyword
 import re
 from pathlib import PurePosixPath
@@ -99,12 +100,16 @@ def remarks_of(notebook: Notebook) -> dict[int, str]:
 
 
 def title_of(notebook: Notebook) -> str:
-    """The notebook's first heading, or its file name in words."""
+    """The notebook's first heading, or the first line of its docstring, or its file name in words."""
     for cell in notebook.cells:
         if cell.kind == "markdown":
             match = re.search(r"^#{1,3}\s+(.*)$", cell.source, re.MULTILINE)
             if match and _plain(match[1]):
                 return _plain(match[1])
+    first = next((cell.python for cell in notebook.code), "")
+    said = ast.get_docstring(ast.parse(first)) if first.startswith(('"', "'", "r")) else None
+    if said and _plain(said.splitlines()[0]):
+        return _plain(said.splitlines()[0])
     return re.sub(r"[_\-\s]+", " ", notebook.path.stem).strip().capitalize()
 
 

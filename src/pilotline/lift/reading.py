@@ -8,14 +8,14 @@ from __future__ import annotations
 import ast
 import json
 import re
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, cast
 
 from pilotline.domain.errors import LiftError, UsageError
 from pilotline.domain.notebooks import Cell, Notebook, NotebookKind
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
 _PERCENT = re.compile(r"^#\s*%%(?P<title>.*)$")
@@ -182,46 +182,62 @@ def _script_cells(text: str, path: Path) -> Iterator[Cell]:
 
 
 def _marimo_cells(text: str, path: Path) -> Iterator[Cell]:
-    """A marimo notebook's cells in the order in which marimo runs them: each after those that give what it takes."""
+    """The cells of a marimo notebook in the order in which marimo runs them: each after those whose names it takes."""
     lines = text.splitlines()
-    found: list[tuple[Cell, set[str], set[str]]] = []
+    found: list[_MarimoCell] = []
     for node in _parse(text, path, 0).body:
         if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.With | ast.ClassDef):
             continue
         marks = [ast.unparse(mark) for mark in getattr(node, "decorator_list", [])]
-        takes: set[str] = set()
-        gives: set[str] = set()
         if isinstance(node, ast.With) and any("app.setup" in ast.unparse(item) for item in node.items):
-            body: list[ast.stmt] = node.body
-        elif any(mark.startswith("app.cell") for mark in marks):
+            # Whatever it binds is there for all, definitions among them.
+            found.append(_marimo_cell(node.body, lines, takes=set(), gives=set(), first=True))
+        elif any(mark.startswith("app.cell") for mark in marks) and not isinstance(node, ast.With | ast.ClassDef):
             body = [part for part in node.body if not isinstance(part, ast.Return)]
-            returned = [part.value for part in node.body if isinstance(part, ast.Return) and part.value is not None]
-            gives = {name.id for value in returned for name in ast.walk(value) if isinstance(name, ast.Name)}
-            takes = {one.arg for one in node.args.args} if not isinstance(node, ast.ClassDef | ast.With) else set()
+            gives = {
+                one.id
+                for part in node.body
+                if isinstance(part, ast.Return) and part.value is not None
+                for one in ast.walk(part.value)
+                if isinstance(one, ast.Name)
+            }
+            found.append(_marimo_cell(body, lines, takes={one.arg for one in node.args.args}, gives=gives))
         elif any(mark.startswith(("app.function", "app.class_definition")) for mark in marks):
             source = "\n".join(lines[node.lineno - 1 : node.end_lineno])
-            name = getattr(node, "name", "")
-            found.append((Cell(kind="code", source=source, position=0, line=node.lineno), set(), {name}))
-            continue
-        else:
-            continue
-        if body:
-            first, last = body[0].lineno, max(part.end_lineno or 0 for part in body)
-            indent = body[0].col_offset
-            source = "\n".join(line[indent:] for line in lines[first - 1 : last])
-            found.append((Cell(kind="code", source=source, position=0, line=first), takes, gives))
-    for position, cell in enumerate(_after_what_they_take(found)):
-        yield replace(cell, position=position)
+            name = "" if isinstance(node, ast.With) else node.name
+            found.append(_MarimoCell(source=source, line=node.lineno, takes=set(), gives={name}))
+    for position, one in enumerate(_in_order([one for one in found if one.source.strip()])):
+        yield Cell(kind="code", source=one.source, position=position, line=one.line)
 
 
-def _after_what_they_take(cells: list[tuple[Cell, set[str], set[str]]]) -> Iterator[Cell]:
-    """In the order of the file, as far as each comes after those that give the names it takes."""
-    waiting = list(cells)
-    while waiting:
-        missing = {name for _, _, gives in waiting for name in gives}
-        ready = next((one for one in waiting if not one[1] & (missing - one[2])), waiting[0])
-        waiting.remove(ready)
-        yield ready[0]
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _MarimoCell:
+    source: str
+    line: int
+    takes: set[str]
+    gives: set[str]
+    first: bool = False
+
+
+def _marimo_cell(
+    body: Sequence[ast.stmt], lines: Sequence[str], *, takes: set[str], gives: set[str], first: bool = False
+) -> _MarimoCell:
+    if not body:
+        return _MarimoCell(source="", line=0, takes=takes, gives=gives)
+    start, last = body[0].lineno, max(part.end_lineno or 0 for part in body)
+    indent = body[0].col_offset
+    source = "\n".join(line[indent:] for line in lines[start - 1 : last])
+    return _MarimoCell(source=source, line=start, takes=takes, gives=gives, first=first)
+
+
+def _in_order(cells: Sequence[_MarimoCell]) -> Iterator[_MarimoCell]:
+    """Each after the cells that give what it takes; else as they stand."""
+    todo = sorted(cells, key=lambda one: not one.first)
+    while todo:
+        missing = {name for one in todo for name in one.gives}
+        ready = next((one for one in todo if not one.takes & (missing - one.gives)), todo[0])
+        todo.remove(ready)
+        yield ready
 
 
 def _numbered(
