@@ -47,8 +47,9 @@ from pilotline.lake.errors import (
     Tainted,
     UndoConflict,
 )
-from pilotline.lake.lake import open_lake
+from pilotline.lake.lake import Lake, open_lake
 from pilotline.lake.memory import MemoryCatalog
+from pilotline.lake.postgres import PostgresDatabase
 
 OWNER = Scope.everything("the owner")
 ORDERS = TableName("sales", "orders")
@@ -898,3 +899,11 @@ class TestLake(CatalogContract):
     def rows(self, catalog):
         with catalog.database.reading() as tx:
             return [word for (word,) in tx.execute("SELECT word FROM note")]
+
+
+class TestLakeOnPostgres(TestLake):
+    @pytest.fixture
+    def catalog(self, tmp_path, postgres):
+        database = PostgresDatabase(postgres.database())
+        yield Lake(tmp_path / ".pilotline", author="somebody", database=database)
+        database.close()

@@ -59,6 +59,14 @@ MODULE = """
 """
 
 
+@pytest.fixture(params=["sqlite", "postgres"], autouse=True)
+def database(request, monkeypatch) -> str:
+    """All of this holds wherever the catalog is."""
+    if request.param == "postgres":
+        monkeypatch.setenv("PILOTLINE_DATABASE", request.getfixturevalue("postgres").database())
+    return request.param
+
+
 @pytest.fixture
 def sums(project: Project) -> Project:
     project.write("explore.py", MODULE)

@@ -91,15 +91,15 @@ def _direct(asked, as_):
         return None
     try:
         # By name: this module is also used where nothing of the house is installed.
-        access, errors, tables, lakes, reading, projects = (
+        access, errors, tables, reading, opening = (
             importlib.import_module("pilotline." + name)
-            for name in ("domain.access", "domain.errors", "domain.tables", "lake.lake", "lake.reading", "run.projects")
+            for name in ("domain.access", "domain.errors", "domain.tables", "lake.reading", "run.opening")
         )
     except ImportError:
         return None
     import pathlib
 
-    lake = lakes.Lake(projects.project_of(pathlib.Path.cwd()).own)
+    lake, _ = opening.open_lake_here(pathlib.Path.cwd())
     if not lake.exists:
         raise _no_lake()
     scope = access.Scope.everything("the lake lies on one's own disk")

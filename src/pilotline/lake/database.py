@@ -1,8 +1,8 @@
-"""The database of the catalog: SQLite in WAL, one connection a thread, SQL from named files.
+"""The database of the catalog: one connection a thread, SQL from named files that SQLite and Postgres both understand.
 
 Readers see one state for as long as their block lasts. Writers take the write lock at the start of theirs, so what they
-read in it is what they change. Other layers keep their rows in the same file, each under a name of its own with its own
-list of migrations, so that one transaction can hold rows of several.
+read in it is what they change. Other layers keep their rows in the same database, each under a name of its own with its
+own list of migrations, so that one transaction can hold rows of several.
 """
 
 from __future__ import annotations
@@ -12,15 +12,16 @@ import re
 import sqlite3
 import threading
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from pilotline.lake.errors import LakeBusy, LakeDamaged, LakeTooNew
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator, Sequence
+    from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
-__all__ = ["Database", "Session", "named_statements"]
+__all__ = ["Database", "Session", "SqliteDatabase", "named_statements", "statements_of"]
 
 _NAME = re.compile(r"^-- (\w+) --$", re.MULTILINE)
 
@@ -32,18 +33,52 @@ def named_statements(path: Path) -> dict[str, str]:
 
 
 class Session:
-    """One transaction of a Database."""
+    """One transaction of a Database.
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
-        self._connection = connection
+    Args:
+        run: executes one statement with ``:name`` parameters and fetches its rows.
+    """
+
+    def __init__(self, run: Callable[[str, Mapping[str, object]], list[tuple[Any, ...]]]) -> None:
+        self._run = run
 
     def execute(self, statement: str, /, **values: object) -> list[tuple[Any, ...]]:
         """Run one statement with ``:name`` parameters and fetch its rows."""
-        return self._connection.execute(statement, values).fetchall()  # type: ignore[arg-type]
+        return self._run(statement, values)
 
 
-class Database:
-    """A SQLite file that several processes and threads share.
+class Database(Protocol):
+    """Where the catalog's rows are; several processes and threads share it."""
+
+    @property
+    def where(self) -> str:
+        """Which database it is, without any secret."""
+        ...
+
+    @property
+    def exists(self) -> bool:
+        """Whether anything was ever done here; looking does not make it."""
+        ...
+
+    def register(self, component: str, migrations: Sequence[Path]) -> None:
+        """Say which scripts, one a version, make the tables of a component; run at the next use where missing."""
+        ...
+
+    def reading(self) -> AbstractContextManager[Session]:
+        """One state of the database, whatever others write meanwhile."""
+        ...
+
+    def writing(self) -> AbstractContextManager[Session]:
+        """A transaction that holds the write lock from its start; all of it is kept, or nothing."""
+        ...
+
+    def close(self) -> None:
+        """Close this thread's connection."""
+        ...
+
+
+class SqliteDatabase:
+    """A SQLite file in WAL that several processes and threads share.
 
     Args:
         path: of the file; it and its folder are made at first use.
@@ -57,6 +92,16 @@ class Database:
         self._migrations: dict[str, tuple[Sequence[Path], bool]] = {}
         self._lock = threading.Lock()
 
+    @property
+    def where(self) -> str:
+        """The file."""
+        return str(self.path)
+
+    @property
+    def exists(self) -> bool:
+        """Whether the file is there."""
+        return self.path.exists()
+
     def register(self, component: str, migrations: Sequence[Path]) -> None:
         """Say which scripts, one a version, make the tables of a component; run at the next use where missing."""
         with self._lock:
@@ -67,13 +112,13 @@ class Database:
         """One state of the database, whatever others write meanwhile."""
         connection = self._connection()
         if connection.in_transaction:
-            yield Session(connection)
+            yield _session(connection)
             return
         with _as_lake_errors():
             connection.execute("BEGIN")
         try:
             with _as_lake_errors():
-                yield Session(connection)
+                yield _session(connection)
         finally:
             connection.rollback()
 
@@ -85,7 +130,7 @@ class Database:
             connection.execute("BEGIN IMMEDIATE")
         try:
             with _as_lake_errors():
-                yield Session(connection)
+                yield _session(connection)
                 connection.commit()
         except BaseException:
             connection.rollback()
@@ -117,6 +162,8 @@ class Database:
             # A publish that was reported stays, even through a loss of power.
             connection.execute("PRAGMA synchronous = FULL")
             connection.execute("PRAGMA foreign_keys = ON")
+            # Postgres calls the smaller of two so, and SQLite's own `min` is an aggregate there.
+            connection.create_function("least", 2, min, deterministic=True)
         return connection
 
     def _migrate(self, connection: sqlite3.Connection, component: str) -> None:
@@ -131,7 +178,7 @@ class Database:
                     )
                     version = _version(connection, component)  # another process may have been first
                     for script in migrations[version:]:
-                        for statement in _statements(script.read_text(encoding="utf-8")):
+                        for statement in statements_of(script, _WORDS):
                             connection.execute(statement)
                     connection.execute(
                         "INSERT INTO schema_version VALUES (?, ?)"
@@ -152,6 +199,10 @@ class Database:
             self._migrations[component] = (migrations, True)
 
 
+def _session(connection: sqlite3.Connection) -> Session:
+    return Session(lambda statement, values: connection.execute(statement, dict(values)).fetchall())
+
+
 def _version(connection: sqlite3.Connection, component: str) -> int:
     known = connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'schema_version'").fetchone()
     if known is None:
@@ -160,9 +211,22 @@ def _version(connection: sqlite3.Connection, component: str) -> int:
     return int(row[0]) if row else 0
 
 
-def _statements(script: str) -> Iterator[str]:
+#: What the databases say differently, and how SQLite says it.
+_WORDS = {
+    "{id}": "INTEGER PRIMARY KEY AUTOINCREMENT",
+    "{now}": "strftime('%Y-%m-%dT%H:%M:%f000+00:00', 'now')",
+    "{random_id}": "lower(hex(randomblob(6)))",
+    "{without_rowid}": "WITHOUT ROWID",
+}
+
+
+def statements_of(script: Path, words: Mapping[str, str]) -> Iterator[str]:
+    """The statements of a migration, each with its words in braces as a database says them."""
+    text = script.read_text(encoding="utf-8")
+    for word, said in words.items():
+        text = text.replace(word, said)
     statement = ""
-    for line in script.splitlines(keepends=True):
+    for line in text.splitlines(keepends=True):
         statement += line
         if sqlite3.complete_statement(statement):
             yield statement

@@ -22,6 +22,7 @@ LakeError                    PL200
 ├── NotATable                PL220  the value cannot be a table
 ├── BadKeys                  PL221  keys to merge on that are missing, NULL or not unique
 ├── QueryFailed              PL230  the SQL could not be run
+├── DatabaseUnreachable      PL241  the catalog's database does not answer
 └── LakeDamaged              PL240  a file that the catalog points at is not there
 """
 
@@ -41,6 +42,7 @@ __all__ = [
     "BadKeys",
     "BranchNotOpen",
     "Conflict",
+    "DatabaseUnreachable",
     "LakeBusy",
     "LakeDamaged",
     "LakeTooNew",
@@ -165,6 +167,12 @@ class LakeBusy(LakeError):
     """Another process held the catalog for longer than one waits."""
 
     code = "PL217"
+
+
+class DatabaseUnreachable(LakeError):
+    """The database that the catalog is in does not answer, or cannot be spoken to."""
+
+    code = "PL241"
 
 
 class LakeTooNew(LakeError):

@@ -23,7 +23,7 @@ from pilotline.domain.tables import (
 from pilotline.lake import ledger, publishing
 from pilotline.lake.catalog import Published, Written
 from pilotline.lake.crash import reached
-from pilotline.lake.database import Database
+from pilotline.lake.database import SqliteDatabase
 from pilotline.lake.errors import BadBranch, LakeBusy, NoSuchColumn
 from pilotline.lake.governing import plan_reading, pushed_down
 from pilotline.lake.ledger import SQL, CommitRow, Pointer
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from pilotline.domain.tables import Branch, Commit, CommitId, TableInfo, TableName, WriteMode
     from pilotline.lake.arrow_types import ArrowReader, ArrowTable
     from pilotline.lake.catalog import FrameNotes, Ref, Transaction
-    from pilotline.lake.database import Session
+    from pilotline.lake.database import Database, Session
     from pilotline.lake.files import Files, Staged
 
 __all__ = ["Lake", "open_lake"]
@@ -58,13 +58,14 @@ class Lake:
     """A ``Catalog`` on a folder of a local disk.
 
     Args:
-        root: the folder; holds ``catalog.sqlite`` and ``tables/``.
+        root: the folder; holds ``tables/`` and, where no database is given, ``catalog.sqlite``.
         author: stands in the commits whose maker is not named.
+        database: where the catalog's rows are.
     """
 
-    def __init__(self, root: Path, *, author: str | None = None) -> None:
+    def __init__(self, root: Path, *, author: str | None = None, database: Database | None = None) -> None:
         self.root = root
-        self.database = Database(root / "catalog.sqlite")
+        self.database: Database = database or SqliteDatabase(root / "catalog.sqlite")
         self.database.register("lake", ledger.MIGRATIONS)
         self._author = author
         self._files: Files | None = None
@@ -72,7 +73,7 @@ class Lake:
     @property
     def exists(self) -> bool:
         """Whether anything was ever done here; looking does not make it."""
-        return self.database.path.exists()
+        return self.database.exists
 
     @property
     def files(self) -> Files:

@@ -66,6 +66,9 @@ _NO_TIME: Final = datetime.min.replace(tzinfo=UTC)
 
 Operation: TypeAlias = Literal["append", "replace", "drop"]
 
+#: As a LIMIT: more than there can be.
+_ALL: Final = 2**62
+
 _BRANCH_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.\-/]{0,199}")
 _COMMIT_ID = re.compile(r"[0-9a-f]{4,12}")
 
@@ -477,7 +480,7 @@ def log(tx: Session, start: CommitRow, *, limit: int | None, table: TableName | 
         seq=start.commit.seq,
         namespace=table.namespace if table else None,
         name=table.name if table else None,
-        limit=-1 if limit is None else limit,
+        limit=_ALL if limit is None else limit,
     )
     return [CommitRow.from_row(row) for row in rows]
 

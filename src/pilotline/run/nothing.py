@@ -81,6 +81,9 @@ def note_standing(opened: Opened, asked: Asked, question: str) -> dict[str, str]
         "at": f"{made.nothing.at.astimezone():%Y-%m-%d %H:%M}",
     }
     folder, project = made.pipeline.folder, opened.around.project.folder
+    if opened.around.project.database is not None:
+        # What others do to a catalog on another host shows on no file here.
+        return found
     files = [str(folder / each.path) for each in made.inputs if isinstance(each, FileInput)]
     files += [str(path) for path in (*folder.glob("*.py"), *neighbours(folder))]
     files += [str(project / name) for name in ("pilotline.toml", "pyproject.toml")]

@@ -16,7 +16,9 @@ from pilotline.run.records import Records
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["Opened", "open_lake_here", "open_pipeline"]
+    from pilotline.run.projects import Project
+
+__all__ = ["Opened", "lake_of", "open_lake_here", "open_pipeline"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +43,7 @@ def open_pipeline(module: str | None, here: Path, *, python: str | None = None) 
     project = project_of(path.parent)
     cache = project.own / "cache"
     environment = environment_of(choose_python(path.parent, python), cache)
-    lake = Lake(project.own)
+    lake = lake_of(project)
     around = Around(
         project=project,
         environment=environment,
@@ -52,9 +54,23 @@ def open_pipeline(module: str | None, here: Path, *, python: str | None = None) 
     return Opened(reading=read_pipeline(path, project, environment), lake=lake, around=around)
 
 
+def lake_of(project: Project) -> Lake:
+    """The lake of a project, its catalog where the settings say.
+
+    Raises:
+        BadSettings: they cannot be understood.
+    """
+    url = project.database
+    if url is None:
+        return Lake(project.own)
+    from pilotline.lake.postgres import PostgresDatabase
+
+    return Lake(project.own, database=PostgresDatabase(url))
+
+
 def open_lake_here(here: Path) -> tuple[Lake, Records]:
     """The lake and the runs of the project that a folder belongs to."""
-    lake = Lake(project_of(here).own)
+    lake = lake_of(project_of(here))
     return lake, Records(lake.database)
 
 

@@ -55,7 +55,24 @@ class Project:
         word = re.sub(r"\W+", "_", self.folder.name.lower()).strip("_")
         return word if word and not word[0].isdigit() else f"project_{word}".rstrip("_")
 
-    def _setting(self, name: str) -> str | None:
+    @property
+    def database(self) -> str | None:
+        """URL of the Postgres database that the catalog is in; None: in a SQLite file of the project's own.
+
+        Raises:
+            BadSettings: the settings cannot be understood, or name another kind of database.
+        """
+        url = os.environ.get("PILOTLINE_DATABASE") or self._setting("database", "lake")
+        if url is None:
+            return None
+        if not url.startswith(("postgresql://", "postgres://")):
+            raise BadSettings(
+                f"the catalog's database is {url.partition('://')[0]!r}: it can be postgresql://..., or SQLite where none is named",
+                try_next="pilotline explain PL308",
+            )
+        return url
+
+    def _setting(self, name: str, *within: str) -> str | None:
         """A setting in ``pilotline.toml``, or in ``[tool.pilotline]`` of ``pyproject.toml``."""
         import tomllib
 
@@ -67,10 +84,10 @@ class Project:
                 continue
             except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
                 raise BadSettings(f"{path} is not TOML: {error}", try_next=f"mend {path}", path=str(path)) from error
-            for key in table:
+            for key in (*table, *within):
                 settings = settings.get(key) if isinstance(settings, dict) else None
             value = settings.get(name) if isinstance(settings, dict) else None
-            if isinstance(value, str) and value.isidentifier():
+            if isinstance(value, str) and (within or value.isidentifier()):
                 return value
             if value is not None:
                 raise BadSettings(

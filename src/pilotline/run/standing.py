@@ -29,8 +29,8 @@ _MOST_FILES = 5_000
 _MOST_NOTES = 50
 #: Nanoseconds in which a file may change twice without its time showing it.
 _RACY = 20_000_000
-#: Where the interpreter is looked for depends on these.
-_VARIABLES = ("VIRTUAL_ENV", "CONDA_PREFIX")
+#: Where the interpreter and the catalog are looked for depends on these.
+_VARIABLES = ("VIRTUAL_ENV", "CONDA_PREFIX", "PILOTLINE_DATABASE")
 
 
 def said(words: Sequence[object]) -> str:

@@ -14,7 +14,7 @@ WHERE b.id = :id;
 -- list_branches --
 SELECT b.id, b.name, b.parent_id, b.base_seq, b.head_seq, b.state, b.tainted, b.owner, b.run, b.because, b.opened, p.name
 FROM branch AS b LEFT JOIN branch AS p ON p.id = b.parent_id
-WHERE :every OR b.state IN ('open', 'checked', 'failed')
+WHERE :every = 1 OR b.state IN ('open', 'checked', 'failed')
 ORDER BY b.id;
 
 -- open_branch --
@@ -33,7 +33,7 @@ WITH RECURSIVE line (id, parent_id, name, state, tainted, depth) AS (
     SELECT b.id, b.parent_id, b.name, b.state, b.tainted, line.depth + 1
     FROM line JOIN branch AS b ON b.id = line.parent_id
 )
-SELECT name FROM line WHERE state = 'failed' OR tainted ORDER BY depth DESC;
+SELECT name FROM line WHERE state = 'failed' OR tainted <> 0 ORDER BY depth DESC;
 
 -- next_commit --
 -- Takes the next number of a branch; a change makes what was checked open again.
@@ -49,7 +49,7 @@ VALUES (:id, :branch_id, :seq, :parent, :at, :author, :kind, :message, :run, :me
 -- commit_at --
 -- The commit that a branch was at at a number; one without commits of its own is at its base.
 WITH RECURSIVE line (branch_id, seq, parent_id, base_seq) AS (
-    SELECT id, :seq, parent_id, base_seq FROM branch WHERE id = :branch_id
+    SELECT id, CAST(:seq AS INTEGER), parent_id, base_seq FROM branch WHERE id = :branch_id
     UNION ALL
     SELECT b.id, line.base_seq, b.parent_id, b.base_seq
     FROM line JOIN branch AS b ON b.id = line.parent_id
@@ -63,7 +63,7 @@ JOIN branch AS b ON b.id = c.branch_id;
 -- commits_by_prefix --
 SELECT c.id, b.name, c.branch_id, c.seq, c.parent, c.at, c.author, c.kind, c.message, c.run, c.merged, c.undoes
 FROM commit_log AS c JOIN branch AS b ON b.id = c.branch_id
-WHERE c.id >= :prefix AND c.id < :prefix || 'g'
+WHERE c.id >= :prefix AND c.id < CAST(:prefix AS TEXT) || 'g'
 LIMIT 3;
 
 -- commit_before --
@@ -76,16 +76,16 @@ LIMIT 1;
 
 -- log --
 WITH RECURSIVE line (branch_id, seq, parent_id, base_seq, depth) AS (
-    SELECT id, :seq, parent_id, base_seq, 0 FROM branch WHERE id = :branch_id
+    SELECT id, CAST(:seq AS INTEGER), parent_id, base_seq, 0 FROM branch WHERE id = :branch_id
     UNION ALL
-    SELECT b.id, min(line.seq, line.base_seq), b.parent_id, b.base_seq, line.depth + 1
+    SELECT b.id, least(line.seq, line.base_seq), b.parent_id, b.base_seq, line.depth + 1
     FROM line JOIN branch AS b ON b.id = line.parent_id
 )
 SELECT c.id, b.name, c.branch_id, c.seq, c.parent, c.at, c.author, c.kind, c.message, c.run, c.merged, c.undoes
 FROM line
 JOIN commit_log AS c ON c.branch_id = line.branch_id AND c.seq <= line.seq
 JOIN branch AS b ON b.id = c.branch_id
-WHERE :namespace IS NULL OR EXISTS (
+WHERE CAST(:namespace AS TEXT) IS NULL OR EXISTS (
     SELECT 1 FROM pointer AS p
     WHERE p.branch_id = c.branch_id AND p.from_seq = c.seq AND p.namespace = :namespace AND p.name = :name
 )
@@ -100,9 +100,9 @@ ORDER BY namespace, name;
 -- pointer_at --
 -- Where one table pointed at one state of a branch: the branch's own row, else its parent's at its base, and so on.
 WITH RECURSIVE line (branch_id, seq, parent_id, base_seq, depth) AS (
-    SELECT id, :seq, parent_id, base_seq, 0 FROM branch WHERE id = :branch_id
+    SELECT id, CAST(:seq AS INTEGER), parent_id, base_seq, 0 FROM branch WHERE id = :branch_id
     UNION ALL
-    SELECT b.id, min(line.seq, line.base_seq), b.parent_id, b.base_seq, line.depth + 1
+    SELECT b.id, least(line.seq, line.base_seq), b.parent_id, b.base_seq, line.depth + 1
     FROM line JOIN branch AS b ON b.id = line.parent_id
 )
 SELECT
@@ -119,9 +119,9 @@ LIMIT 1;
 -- pointers_at --
 -- The same for every table.
 WITH RECURSIVE line (branch_id, seq, parent_id, base_seq, depth) AS (
-    SELECT id, :seq, parent_id, base_seq, 0 FROM branch WHERE id = :branch_id
+    SELECT id, CAST(:seq AS INTEGER), parent_id, base_seq, 0 FROM branch WHERE id = :branch_id
     UNION ALL
-    SELECT b.id, min(line.seq, line.base_seq), b.parent_id, b.base_seq, line.depth + 1
+    SELECT b.id, least(line.seq, line.base_seq), b.parent_id, b.base_seq, line.depth + 1
     FROM line JOIN branch AS b ON b.id = line.parent_id
 ),
 ranked AS (

@@ -1,7 +1,7 @@
 -- The catalog: branches, the commits on them, and which metadata file each table pointed at from when to when.
 
 CREATE TABLE branch (
-    id INTEGER PRIMARY KEY,
+    id {id},
     name TEXT NOT NULL,
     -- NULL for main alone.
     parent_id INTEGER REFERENCES branch (id),
@@ -66,8 +66,8 @@ CREATE TABLE place (
 );
 
 -- The state of main before anything was published.
-INSERT INTO branch (id, name, parent_id, base_seq, head_seq, state, owner, opened)
-VALUES (1, 'main', NULL, -1, 0, 'open', '', strftime('%Y-%m-%dT%H:%M:%f000+00:00', 'now'));
+INSERT INTO branch (name, parent_id, base_seq, head_seq, state, owner, opened)
+VALUES ('main', NULL, -1, 0, 'open', '', {now});
 
 INSERT INTO commit_log (id, branch_id, seq, parent, at, author, kind, message)
-VALUES (lower(hex(randomblob(6))), 1, 0, NULL, strftime('%Y-%m-%dT%H:%M:%f000+00:00', 'now'), '', 'init', 'an empty lake');
+VALUES ({random_id}, 1, 0, NULL, {now}, '', 'init', 'an empty lake');

@@ -88,17 +88,22 @@ VALUES (:run, (SELECT coalesce(max(seq), 0) + 1 FROM run_event WHERE run = :run)
 SELECT at, kind, facts FROM run_event WHERE run = :run ORDER BY seq;
 
 -- note_step --
-INSERT OR REPLACE INTO step_result (run, step, key, outcome, seconds, cpu, size, facts)
-VALUES (:run, :step, :key, :outcome, :seconds, :cpu, :size, :facts);
+INSERT INTO step_result (run, step, key, outcome, seconds, cpu, size, facts)
+VALUES (:run, :step, :key, :outcome, :seconds, :cpu, :size, :facts)
+ON CONFLICT (run, step) DO UPDATE SET
+    key = excluded.key, outcome = excluded.outcome, seconds = excluded.seconds, cpu = excluded.cpu,
+    size = excluded.size, facts = excluded.facts;
 
 -- steps_of_run --
 SELECT step, key, outcome, seconds, cpu, size, facts FROM step_result WHERE run = :run;
 
 -- last_facts --
 -- What each step was seen to do when it was computed last.
-SELECT s.step, s.facts, max(s.run) FROM step_result AS s JOIN run AS r ON r.number = s.run
-WHERE r.pipeline = :pipeline AND s.outcome = 'computed'
-GROUP BY s.step;
+SELECT s.step, s.facts, s.run FROM step_result AS s JOIN run AS r ON r.number = s.run
+WHERE r.pipeline = :pipeline AND s.outcome = 'computed' AND NOT EXISTS (
+    SELECT 1 FROM step_result AS later JOIN run AS q ON q.number = later.run
+    WHERE q.pipeline = r.pipeline AND later.step = s.step AND later.outcome = 'computed' AND later.run > s.run
+);
 
 -- add_artifact --
 INSERT INTO artifact (run, name, kind, type, file, sha256, size, because)
@@ -108,8 +113,10 @@ VALUES (:run, :name, :kind, :type, :file, :sha256, :size, :because);
 INSERT INTO metric (run, name, value, text) VALUES (:run, :name, :value, :text);
 
 -- add_lineage --
-INSERT OR REPLACE INTO lineage (run, direction, kind, name, state, role, key, row_count)
-VALUES (:run, :direction, :kind, :name, :state, :role, :key, :row_count);
+INSERT INTO lineage (run, direction, kind, name, state, role, key, row_count)
+VALUES (:run, :direction, :kind, :name, :state, :role, :key, :row_count)
+ON CONFLICT (run, direction, kind, name) DO UPDATE SET
+    state = excluded.state, role = excluded.role, key = excluded.key, row_count = excluded.row_count;
 
 -- tables_of_run --
 SELECT name, state, role, row_count FROM lineage WHERE run = :run AND direction = 'out' AND kind = 'table' ORDER BY name;

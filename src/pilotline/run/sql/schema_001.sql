@@ -1,7 +1,7 @@
 -- Runs: what was attempted, what happened, what it read and wrote.
 
 CREATE TABLE run (
-    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    number {id},
     pipeline TEXT NOT NULL,
     module TEXT NOT NULL,
     state TEXT NOT NULL CHECK (state IN ('pending', 'running', 'published', 'unchanged', 'failed', 'cancelled')),
@@ -36,7 +36,7 @@ CREATE TABLE run_event (
     kind TEXT NOT NULL,
     facts TEXT NOT NULL,
     PRIMARY KEY (run, seq)
-) WITHOUT ROWID;
+) {without_rowid};
 
 CREATE TABLE step_result (
     run INTEGER NOT NULL REFERENCES run (number),
@@ -48,7 +48,7 @@ CREATE TABLE step_result (
     size INTEGER,
     facts TEXT NOT NULL,
     PRIMARY KEY (run, step)
-) WITHOUT ROWID;
+) {without_rowid};
 
 CREATE TABLE artifact (
     run INTEGER NOT NULL REFERENCES run (number),
@@ -62,7 +62,7 @@ CREATE TABLE artifact (
     -- Why it is no table, where it might have been one.
     because TEXT NOT NULL DEFAULT '',
     PRIMARY KEY (run, name)
-) WITHOUT ROWID;
+) {without_rowid};
 
 CREATE TABLE metric (
     run INTEGER NOT NULL REFERENCES run (number),
@@ -71,7 +71,7 @@ CREATE TABLE metric (
     value REAL,
     text TEXT NOT NULL,
     PRIMARY KEY (run, name)
-) WITHOUT ROWID;
+) {without_rowid};
 
 CREATE TABLE lineage (
     run INTEGER NOT NULL REFERENCES run (number),
@@ -87,7 +87,7 @@ CREATE TABLE lineage (
     key TEXT NOT NULL DEFAULT '',
     row_count INTEGER,
     PRIMARY KEY (run, direction, kind, name)
-) WITHOUT ROWID;
+) {without_rowid};
 
 CREATE INDEX lineage_by_name ON lineage (kind, name, direction);
 
@@ -102,4 +102,4 @@ CREATE TABLE verdict (
     because TEXT NOT NULL DEFAULT '',
     seconds REAL NOT NULL,
     PRIMARY KEY (run, seq)
-) WITHOUT ROWID;
+) {without_rowid};

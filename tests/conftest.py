@@ -1,0 +1,20 @@
+from __future__ import annotations
+
+import importlib.util
+import sys
+from pathlib import Path
+
+import pytest
+
+_SPEC = importlib.util.spec_from_file_location("services", Path(__file__).parent / "services.py")
+services = importlib.util.module_from_spec(_SPEC)
+sys.modules["services"] = services
+_SPEC.loader.exec_module(services)
+
+
+@pytest.fixture(scope="session")
+def postgres():
+    """A Postgres server of this test process's own; started when the first test asks for it."""
+    server = services.Postgres()
+    yield server
+    server.close()
