@@ -60,8 +60,13 @@ def _describe(value):
 
 
 def _key(frame, columns):
-    """Two or three of the first columns that tell the rows apart together, where no single one does; else None."""
-    if not 1 < len(frame) <= _MANY_ROWS or any(one.get("unique") for one in columns):
+    """What tells the rows apart: the named levels of the index, or two or three of the first columns; else None."""
+    if not 1 < len(frame) <= _MANY_ROWS:
+        return None
+    levels = list(frame.index.names)
+    if all(type(name) is str for name in levels):
+        return levels if frame.index.is_unique else None
+    if any(one.get("unique") for one in columns):
         return None
     names = [one["name"] for one in columns[:6] if not one["nulls"] and "float" not in one["dtype"]]
     if any(type(name) is not str for name in frame.columns):

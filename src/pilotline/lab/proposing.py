@@ -115,9 +115,11 @@ def _key(described: Mapping[str, Any], columns: Sequence[Mapping[str, Any]]) -> 
     called = [name for name in unique if _IS_KEY.search(name.lower())]
     if called:
         return (called[0],)
-    if columns and str(columns[0]["name"]) in unique:
-        return (str(columns[0]["name"]),)
-    return tuple(described.get("key") or ())
+    if described.get("key"):
+        return tuple(described["key"])
+    first = columns[0] if columns else {"name": "", "dtype": "float"}
+    # A count or an amount that happens to differ everywhere is no key.
+    return (str(first["name"]),) if str(first["name"]) in unique and "int" not in str(first["dtype"]) else ()
 
 
 def _holds_secrets(column: Mapping[str, Any]) -> bool:

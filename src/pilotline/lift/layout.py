@@ -377,6 +377,9 @@ def _piece(layout: Layout, parts: Parts, kept: Kept, names_shown: Mapping[int, s
     writes: list[str] = []
     for path in part.seen.reads_files:
         if path in parts.written or not _is_before_written(parts, part, path):
+            name = _written_before(layout, part, path, swaps)
+            if name:
+                parameters.append(name)
             continue
         name = _path_parameter(layout, part, path, swaps, written=False)
         if name:
@@ -472,6 +475,17 @@ def _made_in(parts: Parts) -> set[str]:
 
 def _is_before_written(parts: Parts, part: Part, path: str) -> bool:
     return not any(path in other.seen.writes_files for other in parts.all[: part.position])
+
+
+def _written_before(layout: Layout, part: Part, path: str, swaps: list[Swap]) -> str | None:
+    """Read what an earlier line wrote from where that line was told to write it."""
+    name = next((one.name for one in layout.parameters.values() if one.path == path and one.written), None)
+    found = _expression_for(part, path, layout) if name and path not in part.seen.writes_files else None
+    if name is None or found is None:
+        return None
+    node, call, _ = found
+    swaps.append(_swap(node, name if _takes_paths(call) else f"str({name})"))
+    return name
 
 
 def _path_parameter(layout: Layout, part: Part, path: str, swaps: list[Swap], *, written: bool) -> str | None:

@@ -34,6 +34,8 @@ _VERBS: tuple[tuple[str, str], ...] = (
     ),
     (r"\.to_(csv|parquet|json|excel|sql|feather|pickle)\(|\.dump\(|\.write\(", "export"),
 )
+#: What does more than read a file and tidy it.
+_MAKING = tuple(pattern for pattern, verb in _VERBS if verb in {"fit", "join", "summarise"})
 _SENTENCES = {
     "fit": "Fit {what} on {source}",
     "split": "Split {source} into {what}",
@@ -100,17 +102,26 @@ def remarks_of(notebook: Notebook) -> dict[int, str]:
 
 
 def title_of(notebook: Notebook) -> str:
-    """The notebook's first heading, or the first line of its docstring, or its file name in words."""
-    for cell in notebook.cells:
-        if cell.kind == "markdown":
-            match = re.search(r"^#{1,3}\s+(.*)$", cell.source, re.MULTILINE)
-            if match and _plain(match[1]):
-                return _plain(match[1])
+    """The notebook's heading, or the first line of its docstring, or its file name in words."""
+    headings = [
+        (len(match[1]), _plain(match[2]), any(other.number for other in notebook.cells[:at]))
+        for at, cell in enumerate(notebook.cells)
+        if cell.kind == "markdown"
+        for match in re.finditer(r"^(#{1,6})\s+(.*)$", cell.source, re.MULTILINE)
+        if _plain(match[2])
+    ]
+    if headings:
+        level, text, late = headings[0]
+        # One of several at its level names a part, not the whole.
+        alone = sum(1 for other, _, _ in headings if other <= level) == 1
+        if (alone and len(headings) > 1) or (not late and len(text.split()) > 1):
+            return text
     first = next((cell.python for cell in notebook.code), "")
     said = ast.get_docstring(ast.parse(first)) if first.startswith(('"', "'", "r")) else None
     if said and _plain(said.splitlines()[0]):
         return _plain(said.splitlines()[0])
-    return re.sub(r"[_\-\s]+", " ", notebook.path.stem).strip().capitalize()
+    stem = re.sub(r"([_\-\s]+v?\d+)+$", "", notebook.path.stem) or notebook.path.stem
+    return re.sub(r"[_\-\s]+", " ", stem).strip().capitalize()
 
 
 def _plain(text: str) -> str:
@@ -150,8 +161,7 @@ def _slug(heading: str) -> str:
     """A heading of a few words as a name; empty where it is none."""
     text = re.sub(r"^[\d.]+[.)]?\s*", "", heading.lower()).strip()
     words = re.findall(r"[\w']+", re.sub(r"\(.*?\)", "", text))
-    while words and words[0] in {"the", "a", "an"}:
-        words.pop(0)
+    words = [word for word in words if word not in {"the", "a", "an"}]
     if not 1 < len(words) <= _WORDS_IN_A_NAME or text.endswith(("?", "!")) or any(word in _CHATTY for word in words):
         return ""
     slug = "_".join(words)
@@ -194,7 +204,7 @@ def _verb(group: Group, parts: Parts, produced: tuple[str, ...]) -> str:
     if len(group.pieces) <= 3 and any(piece.writes for piece in group.pieces):
         return "export"
     reads = any(piece.part.seen.reads_files for piece in group.pieces)
-    if reads and len(group.pieces) <= 6 and not re.search(_VERBS[4][0], text):
+    if reads and len(group.pieces) <= 6 and not any(re.search(pattern, text) for pattern in _MAKING):
         return "read"
     after = max(piece.part.position for piece in group.pieces) + 1
     info = parts.info(produced[0], after) if produced else None
@@ -264,7 +274,9 @@ def _said(group: Group, headings: dict[int, str], remarks: dict[int, str], told:
 def _sentence(group: Group, parts: Parts, produced: tuple[str, ...]) -> str:
     """A plain sentence where the notebook says nothing: ``Join orders and products.csv into sales``."""
     verb = _verb(group, parts, produced)
-    what = _listed([_FILE_ENDINGS.sub(lambda end: "." + end[1], name) for name in produced[:3]])
+    what = _listed(
+        [_FILE_ENDINGS.sub(lambda end: "." + end[1], name) for name in produced[: 1 if verb == "fit" else 3]]
+    )
     files = [PurePosixPath(path).name for piece in group.pieces for path in piece.part.seen.reads_files]
     source = _listed(list(dict.fromkeys([*group.inputs, *files]))[:4])
     if not source:

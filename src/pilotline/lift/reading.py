@@ -150,12 +150,19 @@ def _percent_cells(lines: list[str]) -> Iterator[Cell]:
             if "[markdown]" in title or "[md]" in title:
                 words = "\n".join(re.sub(r"^#\s?", "", part) for part in source.strip("\"'\n").splitlines())
                 yield Cell(kind="markdown", source=words, position=position, line=start)
-            elif "[raw]" in title:
+            elif "[raw]" in title or (position == 0 and start == 1 and _only_comments(source)):
                 yield Cell(kind="raw", source=source, position=position, line=start)
             else:
                 yield Cell(kind="code", source=_uncomment_magics(source), position=position, line=start)
             position += 1
         start, title, block = number + 1, match["title"], []
+
+
+def _only_comments(source: str) -> bool:
+    """As the header that jupytext writes."""
+    return all(
+        not line.strip() or (line.startswith("#") and not re.match(r"# [%!]", line)) for line in source.splitlines()
+    )
 
 
 def _uncomment_magics(source: str) -> str:

@@ -33,6 +33,9 @@ _BUILTIN_TYPES = frozenset(
 )
 
 
+_SHORT = frozenset({"import pandas as pd", "import numpy as np", "import polars as pl"})
+
+
 class NoPlainPython(LiftError):
     """A line that is needed has no equal in plain Python."""
 
@@ -158,6 +161,8 @@ def _imports(layout: Layout, needs: set[str], for_types: set[str]) -> str:
     lines = {line for text in layout.imports.values() for line in text.split("\n")} | needs
     if any(one.annotation == "Path" for one in layout.parameters.values()) and "Path" not in layout.imports:
         lines.add("from pathlib import Path")
+    # What every value of these types has loaded anyway needs no guard.
+    lines |= {line for line in for_types if line in _SHORT}
     for_types = for_types - lines
     plain = sorted(lines)
     blocks = ["\n".join(plain)] if plain else []
