@@ -57,6 +57,8 @@ class Reaching:
     def begin(self):
         """Forget what was reached, and look."""
         self.reads, self.writes, self.other = {}, {}, {}
+        #: Files that were read, those that keys cover among them.
+        self.looked_into = set()
         if self.notify is not None:
             self.notify.drain()
         self.active = True
@@ -88,6 +90,8 @@ class Reaching:
 
     def _read(self, path):
         real = os.path.realpath(path)
+        inside = contains(self.work, real)
+        self.looked_into.add(os.path.join(self.project, os.path.relpath(real, self.work)) if inside else real)
         if any(contains(root, real) for root in self.declared) or not self._matters(real):
             return
         if real in self.returned or os.path.isdir(real) or not os.path.exists(real):

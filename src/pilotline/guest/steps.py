@@ -246,8 +246,9 @@ class _Run:
         seconds, cpu = time.perf_counter() - began, time.process_time() - cpu
         reaches, written = self.reaching.take()
         drawn = sorted(one for one, state in generators.look().items() if states.get(one, state) != state)
-        # What it writes itself is no input, though it names it.
-        self._as_planned({path: mark for path, mark in step["files"].items() if path not in written}, name)
+        # What it only writes is no input, though it names it.
+        only_written = set(written) - self.reaching.looked_into
+        self._as_planned({path: mark for path, mark in step["files"].items() if path not in only_written}, name)
         self._unchanged(step, watched)
         self._module_unchanged(step, standing)
         values = self._results(step, value)
