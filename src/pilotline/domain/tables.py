@@ -238,7 +238,7 @@ def parse_mode(text: str) -> WriteMode:
     if word == "merge" and names:
         return MergeOn(keys=names)
     raise LakeError(
-        f"{text!r} is not a write mode",
+        f"{text!r} is not a write mode.{did_you_mean(word, ('replace', 'append', 'partition', 'merge'))}",
         try_next="write replace, append, partition(COLUMN) or merge(KEY, ...)",
         mode=text,
     )

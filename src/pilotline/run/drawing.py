@@ -22,7 +22,7 @@ Kind: TypeAlias = Literal["input", "step", "output"]
 
 _HEIGHT: Final = 44
 _ROW: Final = 64
-_GAP: Final = 72
+_GAP: Final = 40
 _LETTER: Final = 7.4
 _MARGIN: Final = 12
 
@@ -105,7 +105,9 @@ def svg(graph: Graph, *, styled: bool = True) -> str:
     height = max((one.y + _HEIGHT for one in placed.values()), default=0) + _MARGIN
     lines = [
         f'<svg class="graph" xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:.0f} {height:.0f}"',
-        f' width="{width:.0f}" height="{height:.0f}" role="img" aria-label="the steps of the pipeline">',
+        # A page that is narrower shrinks it, as long as it can be read.
+        f' width="{width:.0f}" height="{height:.0f}" style="min-width:{width * 0.68:.0f}px"',
+        ' role="img" aria-label="the steps of the pipeline">',
     ]
     if styled:
         lines.append(f"<style>{_STYLE}</style>")

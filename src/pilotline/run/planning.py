@@ -191,7 +191,11 @@ class _Planner:
         known = self.store.facts(base)
         facts = self._counted(step, code, known)
         final, reuse = self._look_up(base, facts, generators)
-        draws = facts.get("draws") or (self.hints.get(step.name, {}).get("draws") if not reuse else None) or ()
+        if not reuse and known is None and (hinted := self.hints.get(step.name, {}).get("draws")):
+            # It was never computed like this; it will draw as it did when it was computed last.
+            facts = {**facts, "draws": hinted}
+            final, _ = self._look_up(base, facts, generators)
+        draws = facts.get("draws") or ()
         reaches: Sequence[str] = facts.get("reaches") or ()
         generators.drawn(draws, final)
         if reaches and not reuse:

@@ -200,6 +200,11 @@ class Records:
         """Rows of a run as they are: see ``sql/queries.sql``."""
         return self._rows(f"{query}_of_run", run=number)
 
+    def metrics_before(self, run: Run) -> Mapping[str, tuple[float | None, str, int]]:
+        """The numbers of a pipeline as they were published before a run: value, text, run."""
+        rows = self._rows("metrics_before", pipeline=run.pipeline, onto=run.onto, number=run.number)
+        return {name: (value, text, number) for name, value, text, number in rows}
+
     def maker_of(self, table: str) -> tuple[int, str, str, str, str, str] | None:
         """The last run that published a table: number, pipeline, commit, output, snapshot, key."""
         rows = self._rows("makers_of_table", name=table)

@@ -27,6 +27,9 @@ _PAGE: Final = Path(__file__).parent / "report.html"
 #: Tables with more rows are not compared row by row for a report.
 _MOST_ROWS: Final = 2_000_000
 _MOST_PRINTED: Final = 8_000
+#: So many rows that are new, and so many that are gone, are shown, and so much of a value.
+_SHOWN: Final = 4
+_CUT: Final = 40
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +42,8 @@ class _Seen:
     events: Sequence[tuple[datetime, str, Mapping[str, Any]]]
     rows: Mapping[str, Sequence[tuple[Any, ...]]]
     diffs: Mapping[str, TableDiff]
+    #: Numbers as they were published before: value, text, run.
+    before: Mapping[str, tuple[float | None, str, int]]
     packages: Mapping[str, str]
     printed: str
     error: str
@@ -65,6 +70,7 @@ def write_report(
         events=records.events(number),
         rows={name: records.rows_of(name, number) for name in ("lineage", "artifacts", "metrics", "verdicts")},
         diffs=_diffs(lake, run),
+        before=records.metrics_before(run),
         packages=_packages(folder),
         printed=_printed(folder),
         error=error,
@@ -191,7 +197,28 @@ def _tables(seen: _Seen) -> str:
         change = seen.diffs.get(name)
         said = "" if role == name.partition(".")[2] else f"<span class=dim> as {escape(role)}</span>"
         rows.append((f"<b>{escape(name)}</b>{said}", _count(count), _change(change)))
-    return "<section><h2>Tables</h2>" + _grid(("table", "rows", "against what was there"), rows) + "</section>"
+    grid = _grid(("table", "rows", "against what was there"), rows)
+    examples = "".join(_examples(seen.diffs[name]) for _, _, name, *_ in _made(seen) if name in seen.diffs)
+    return f"<section><h2>Tables</h2>{grid}{examples}</section>"
+
+
+def _examples(change: TableDiff) -> str:
+    """Some rows that differ."""
+    signed = [("plus", "+", row) for row in change.added[:_SHOWN]]
+    signed += [("minus", "-", row) for row in change.removed[:_SHOWN]]
+    if change.change != "changed" or not signed:
+        return ""
+    names = list(dict.fromkeys(name for _, _, row in signed for name in row))
+    rows = [
+        (f"<b class={kind}>{sign}</b>", *(escape(_cell(row.get(name))) for name in names)) for kind, sign, row in signed
+    ]
+    grid = _grid(("", *(escape(name) for name in names)), rows, kind="rows")
+    return f"<details><summary>Rows of {escape(str(change.table))} that differ</summary>{grid}</details>"
+
+
+def _cell(value: object) -> str:
+    text = "NULL" if value is None else f"{value:.6g}" if isinstance(value, float) else str(value)
+    return text if len(text) <= _CUT else text[: _CUT - 3] + "..."
 
 
 def _change(change: TableDiff | None) -> str:
@@ -208,7 +235,7 @@ def _change(change: TableDiff | None) -> str:
 
 def _numbers(seen: _Seen) -> str:
     cards = [
-        f"<div class=card><span>{escape(name)}</span><b>{escape(_number(value, text))}</b></div>"
+        f"<div class=card><span>{escape(name)}</span><b>{escape(_number(value, text))}</b>{_was(seen, name, text)}</div>"
         for name, value, text in seen.rows["metrics"]
     ]
     rows = [
@@ -221,6 +248,13 @@ def _numbers(seen: _Seen) -> str:
     return "".join(parts)
 
 
+def _was(seen: _Seen, name: str, text: str) -> str:
+    if name not in seen.before or seen.before[name][1] == text:
+        return ""
+    value, before, number = seen.before[name]
+    return f" <i>was {escape(_number(value, before))} in run-{number}</i>"
+
+
 def _checks(seen: _Seen) -> str:
     rows = [
         (
@@ -228,7 +262,7 @@ def _checks(seen: _Seen) -> str:
             escape(table),
             escape(name),
             escape(because),
-            f"{seconds * 1000:.0f} ms",
+            f"{seconds * 1000:.0f}\u00a0ms",
         )
         for table, name, severity, outcome, _, because, seconds in seen.rows["verdicts"]
     ]
@@ -262,7 +296,7 @@ def _time(seen: _Seen) -> str:
 
 def _bars(seen: _Seen) -> Iterable[tuple[str, float, float, str]]:
     began = seen.run.began
-    last = 0.0
+    last, judged = 0.0, False
     started: dict[str, float] = {}
     for at, kind, facts in seen.events:
         now = (at - began).total_seconds()
@@ -273,6 +307,9 @@ def _bars(seen: _Seen) -> Iterable[tuple[str, float, float, str]]:
                 yield str(facts["step"]), started.get(str(facts["step"]), last), now, "computed"
             case "imported":
                 yield "imports", max(now - float(facts["seconds"]), 0.0), now, "other"
+            case "check" if not judged:
+                judged = True
+                yield "checks", last, now, "other"
             case "table":
                 yield f"write {facts['output']}", last, now, "other"
             case "published":
@@ -314,14 +351,18 @@ def _output(seen: _Seen) -> str:
     return f"<section><details><summary>What the steps printed</summary><pre>{escape(seen.printed)}</pre></details></section>"
 
 
-def _grid(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    top = "".join(f"<th>{escape(head)}</th>" for head in heads)
-    body = "".join("<tr>" + "".join(f"<td>{cell}</td>" for cell in row) + "</tr>" for row in rows)
-    return f"<div class=wide><table><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table></div>"
+def _grid(heads: Sequence[str], rows: Iterable[Sequence[str]], *, kind: str = "") -> str:
+    """A table of ready cells; a column in which nothing stands is left out."""
+    listed = list(rows)
+    kept = [place for place in range(len(heads)) if any(row[place] for row in listed)]
+    top = "".join(f"<th>{heads[place]}</th>" for place in kept)
+    body = "".join("<tr>" + "".join(f"<td>{row[place]}</td>" for place in kept) + "</tr>" for row in listed)
+    return f"<div class=wide><table class='{kind}'><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table></div>"
 
 
 def _count(count: int | None) -> str:
-    return "" if count is None else f"{count:,}".replace(",", " ")
+    # Blanks at which no line is broken.
+    return "" if count is None else f"{count:,}".replace(",", "\u00a0")
 
 
 def _number(value: float | None, text: str) -> str:

@@ -130,10 +130,11 @@ SELECT name, kind, type, file, sha256, size, because FROM artifact WHERE run = :
 -- metrics_of_run --
 SELECT name, value, text FROM metric WHERE run = :run ORDER BY name;
 
--- history_of_metric --
-SELECT r.number, r.ended, m.value, m.text FROM metric AS m JOIN run AS r ON r.number = m.run
-WHERE r.pipeline = :pipeline AND m.name = :name AND r.state = 'published'
-ORDER BY r.number;
+-- metrics_before --
+-- Each number as the last run before this one published it.
+SELECT m.name, m.value, m.text, max(r.number) FROM metric AS m JOIN run AS r ON r.number = m.run
+WHERE r.pipeline = :pipeline AND r.onto = :onto AND r.state = 'published' AND r.number < :number
+GROUP BY m.name;
 
 -- add_verdict --
 INSERT INTO verdict (run, seq, table_name, name, severity, outcome, offending, because, seconds)
