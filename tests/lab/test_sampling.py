@@ -111,7 +111,7 @@ def test_tests_beside_a_module_run_on_a_sample_of_its_files(shop: Path) -> None:
     assert receipt.status == "proven"
     assert {one.name for one in (shop / "test_explore_data").iterdir()} == {"orders.csv", "customers.csv"}
     text = (shop / "test_explore.py").read_text()
-    assert "on a small sample of its files" in text
+    assert "on a small sample of its files." in text
     (shop / "data" / "orders.csv").unlink()
     done = run_tests(shop)
     assert done.returncode == 0, done.stdout
@@ -129,7 +129,22 @@ def test_where_no_sample_will_do_they_say_so_and_use_the_files(shop: Path) -> No
     assert receipt.status == "proven"
     assert not (shop / "test_explore_data").exists()
     text = (shop / "test_explore.py").read_text()
-    assert "since it cannot be tested on a sample" in text
-    assert "its steps need more rows" in text
+    assert "It cannot be tested on a sample: its steps need more rows" in text
     done = run_tests(shop)
     assert done.returncode == 0, done.stdout
+
+
+def test_steps_that_name_files_themselves_are_tested_in_a_copy_of_the_folder(shop: Path) -> None:
+    receipt = lifted(
+        shop,
+        "n",
+        "import glob",
+        "n = 0\nfor name in sorted(glob.glob('data/*.csv')):\n    n += len(open(name).read())",
+        "open('n.txt', 'w').write(str(n))",
+        "n = n + 1",
+    )
+    assert receipt.status == "proven"
+    assert "by a path of their own" in " ".join((shop / "test_explore.py").read_text().split())
+    done = run_tests(shop)
+    assert done.returncode == 0, done.stdout
+    assert not (shop / "n.txt").exists()

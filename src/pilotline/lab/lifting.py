@@ -613,7 +613,10 @@ def _sample(lifted: Lifted, proof: Proof, prover: Prover, secrets: Sequence[str]
     of: Literal["whole", "nothing"] = "whole" if sources or lifted.unnamed else "nothing"
     whole = Sample(of=of, why="none of its files can be cut down", steps=proof.steps, secrets=secrets)
     if lifted.unnamed:
-        return replace(whole, why=f"its steps name {lifted.unnamed[0]} themselves"), {}
+        folder = prover.scratch.folder
+        copied = [path for path in dict.fromkeys([*sources, *lifted.unnamed]) if (folder / path).exists()]
+        why = f"its steps find {lifted.unnamed[0]} by a path of their own"
+        return replace(whole, why=why, copied=copied or [f"{prover.module_name}.py"]), {}
     for rows in _SAMPLES if sources else ():
         data = sample_files(prover.scratch.folder, sources, rows=rows)
         if not data:

@@ -6,6 +6,7 @@ tests say so and use the files themselves.
 
 from __future__ import annotations
 
+import ast
 import re
 import textwrap
 from dataclasses import dataclass, field
@@ -37,6 +38,8 @@ class Sample:
     of: Literal["sample", "whole", "nothing"]
     #: For each sampled source its name in the folder of the sample.
     files: Mapping[str, str] = field(default_factory=dict[str, str])
+    #: Files and folders that the steps name themselves, or take: they are copied to where the tests run.
+    copied: Sequence[str] = ()
     #: Why the project's own files are used.
     why: str = ""
     #: What each step gave.
@@ -76,7 +79,10 @@ class _Tests:
         #: Name of a value -> the fixture that holds it, and its place there if that holds several.
         self.held: dict[str, tuple[str, int | None, int]] = {}
         self.fixtures: set[str] = {*_TAKEN, *(step.name for step in lifted.steps)}
+        #: What comes of chance, of the time or of a credential is not the same for everybody.
         self.uncertain = bool(lifted.draws or lifted.clock)
+        self.private: set[str] = set()
+        self.sources = _functions(lifted.source)
         #: Name of a value -> what it was like when it was last made.
         self.seen: dict[str, Mapping[str, Any]] = {}
 
@@ -85,11 +91,13 @@ class _Tests:
         yield from self._docstring()
         if self.sample.secrets:
             yield "import os"
+        if self.sample.copied:
+            yield "import shutil"
         if any(re.search(r"\b(Path|HERE|DATA)\b", line) for line in body):
             yield "from pathlib import Path"
         yield ""
         yield "import pytest"
-        yield f"from {self.module} import {', '.join(sorted([*(step.name for step in self.lifted.steps), 'pipeline']))}"
+        yield f"from {self.module} import {', '.join(sorted([*(step.name for step in self.lifted.steps), *([] if self.sample.copied else ['pipeline'])]))}"
         yield ""
         text = "\n".join(body)
         if "DATA" in text:
@@ -106,12 +114,11 @@ class _Tests:
     def _docstring(self) -> Iterator[str]:
         match self.sample.of:
             case "sample":
-                yield f'"""Tests of {self.module}.py on a small sample of its files, in test_{self.module}_data.'
-                told = "The sample keeps first and last rows, gaps and rare values. "
+                yield f'"""Tests of {self.module}.py on a small sample of its files.'
+                told = f"The sample, in test_{self.module}_data, keeps first and last rows, gaps and rare values. "
             case "whole":
-                yield f'"""Tests of {self.module}.py on the files of the project, since it cannot be tested on a sample:'
-                yield f"{self.sample.why}."
-                told = ""
+                yield f'"""Tests of {self.module}.py on the files of the project.'
+                told = f"It cannot be tested on a sample: {self.sample.why}. "
             case "nothing":
                 yield f'"""Tests of {self.module}.py, which reads no files.'
                 told = ""
@@ -122,13 +129,20 @@ class _Tests:
         yield ""
 
     def _body(self) -> Iterator[str]:
-        if self.sample.of == "whole":
+        if self.sample.copied:
             yield from (
                 '@pytest.fixture(scope="module", autouse=True)',
-                "def in_its_folder():",
-                '    """Steps may name files from here."""',
+                "def in_a_copy_of_the_folder(tmp_path_factory):",
+                '    """Steps name files themselves: they find them, and leave theirs, in a copy of the folder."""',
+                '    folder = tmp_path_factory.mktemp("copy")',
+                f"    for name in {list(self.sample.copied)!r}:",
+                "        (folder / name).parent.mkdir(parents=True, exist_ok=True)",
+                "        if (HERE / name).is_dir():",
+                "            shutil.copytree(HERE / name, folder / name, dirs_exist_ok=True)",
+                "        else:",
+                "            shutil.copy(HERE / name, folder / name)",
                 "    with pytest.MonkeyPatch.context() as patch:",
-                "        patch.chdir(HERE)",
+                "        patch.chdir(folder)",
                 "        yield",
                 "", "",
             )  # fmt: skip
@@ -137,12 +151,14 @@ class _Tests:
             yield from self._fixture(step)
             tests += self._test(step, seen)
         yield from tests
-        yield from self._whole()
+        if not self.sample.copied:
+            # There it would run over what the steps have left.
+            yield from self._whole()
 
     def _fixture(self, step: WrittenStep) -> Iterator[str]:
         arguments, needed = self._arguments(step)
         takes = list(dict.fromkeys(fixture for fixture, _, _ in needed.values()))
-        if any(self._is_written(name) for name in step.inputs):
+        if not self.sample.copied and any(self._is_written(name) for name in step.inputs):
             takes.append("tmp_path_factory")
         name = self._fixture_name(step)
         yield '@pytest.fixture(scope="module")'
@@ -188,6 +204,8 @@ class _Tests:
 
     def _path(self, parameter: Parameter, out: str) -> str:
         path = parameter.path or ""
+        if self.sample.copied:
+            return parameter.default
         if parameter.written:
             return f"{out} / {PurePosixPath(path).name!r}"
         if path in self.sample.files:
@@ -199,10 +217,14 @@ class _Tests:
         results = list(seen.get("results") or step.outputs)
         asserts: list[str] = []
         used: set[str] = set()
+        private = any(name in self.sources.get(step.name, "") for name in self.sample.secrets)
+        if private or self.private.intersection(step.inputs):
+            self.private.update(step.outputs)
+        uncertain = self.uncertain or bool(self.private.intersection(step.outputs))
         before = [self.seen[name] for name in step.inputs if name in self.seen]
         for value, result in zip(step.outputs, results, strict=False):
             if result in described:
-                said = list(_asserts(value, described[result], before, uncertain=self.uncertain))
+                said = list(_asserts(value, described[result], before, uncertain=uncertain))
                 if said:
                     used.add(value)
                 asserts += said
@@ -231,6 +253,16 @@ class _Tests:
         yield f"def test_pipeline_returns_all_that_is_published({takes}):"
         yield f"    returned = pipeline({', '.join(given)})"
         yield f"    assert set(returned) == {{{keys}}}"
+
+
+def _functions(source: str) -> dict[str, str]:
+    """The text of each function at module level."""
+    lines = source.splitlines()
+    return {
+        node.name: "\n".join(lines[node.lineno - 1 : node.end_lineno])
+        for node in ast.parse(source).body
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+    }
 
 
 def _unpacked(value: str, place: int, count: int) -> str:
@@ -324,4 +356,5 @@ def _is_key(name: str) -> bool:
 def _equal(text: str, value: float) -> str:
     if isinstance(value, int):
         return f"assert {text} == {value}"
-    return f"assert {text} == pytest.approx({value!r})"
+    # Ten digits are more than the comparison looks at.
+    return f"assert {text} == pytest.approx({float(f'{value:.10g}')!r})"
