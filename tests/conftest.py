@@ -18,3 +18,11 @@ def postgres():
     server = services.Postgres()
     yield server
     server.close()
+
+
+@pytest.fixture
+def safe_postgres():
+    """A server that a test may kill: what it said is done is on the disk."""
+    server = services.Postgres(safe=True)
+    yield server
+    server.close()

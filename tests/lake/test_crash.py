@@ -14,6 +14,7 @@ import pytest
 from pilotline.domain.access import Scope
 from pilotline.domain.tables import TableName
 from pilotline.lake.crash import POINTS
+from pilotline.lake.errors import DatabaseUnreachable
 from pilotline.lake.lake import open_lake
 
 OWNER = Scope.everything("the owner")
@@ -31,6 +32,18 @@ def writers():
     started = module.Writers()
     yield started
     started.close()
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def lake(request, tmp_path):
+    """A lake whose writers find its database in a file beside it."""
+    url = None
+    if request.param == "postgres":
+        url = request.getfixturevalue("postgres").database()
+        (tmp_path / "database").write_text(url)
+    made = open_lake(tmp_path, database=url)
+    yield made
+    made.database.close()
 
 
 def whole(lake):
@@ -53,8 +66,7 @@ def whole(lake):
 
 
 @pytest.mark.parametrize("point", POINTS)
-def test_a_process_killed_at_a_named_point_leaves_the_old_commit_or_the_new_one(tmp_path, writers, point):
-    lake = open_lake(tmp_path)
+def test_a_process_killed_at_a_named_point_leaves_the_old_commit_or_the_new_one(tmp_path, lake, writers, point):
     later = point.startswith(LATER)
     assert writers.wait(writers.start("publish_generations", str(tmp_path), 1)) == 0
     assert whole(lake) == 1
@@ -66,9 +78,8 @@ def test_a_process_killed_at_a_named_point_leaves_the_old_commit_or_the_new_one(
     assert whole(lake) > before
 
 
-def test_a_process_killed_at_any_moment_leaves_whole_publishes(tmp_path, writers):
+def test_a_process_killed_at_any_moment_leaves_whole_publishes(tmp_path, lake, writers):
     chance = random.Random(7)
-    lake = open_lake(tmp_path)
     seen = [whole(lake)]
     for _ in range(8):
         process = writers.start("publish_generations", str(tmp_path), 1000)
@@ -82,11 +93,39 @@ def test_a_process_killed_at_any_moment_leaves_whole_publishes(tmp_path, writers
     assert seen == sorted(set(seen))
 
 
-def test_appends_of_many_processes_to_one_branch_are_all_kept(tmp_path, writers):
-    lake = open_lake(tmp_path)
+def test_appends_of_many_processes_to_one_branch_are_all_kept(tmp_path, lake, writers):
     lake.create_branch("shared")
     processes = [writers.start("append_rows", str(tmp_path), who, 5) for who in range(4)]
     assert [writers.wait(process) for process in processes] == [0] * 4
     rows = lake.scan(TABLES[0], OWNER, "shared").read_all().to_pylist()
     assert sorted((row["who"], row["n"]) for row in rows) == [(who, n) for who in range(4) for n in range(5)]
     assert lake.table(TABLES[0], "shared").rows == 20
+
+
+def test_a_database_that_is_killed_and_started_again_holds_whole_publishes(tmp_path, writers, safe_postgres):
+    url = safe_postgres.database()
+    (tmp_path / "database").write_text(url)
+    lake = open_lake(tmp_path, database=url)
+    seen = [whole(lake)]
+    for _ in range(3):
+        process = writers.start("publish_generations", str(tmp_path), 1000)
+        deadline = time.monotonic() + 60
+        while whole(lake) <= seen[-1] and time.monotonic() < deadline:
+            time.sleep(0.01)
+        safe_postgres.kill()
+        with pytest.raises(DatabaseUnreachable) as caught:
+            whole(lake)
+        assert caught.value.code == "PL241"
+        assert writers.wait(process) not in {0, -signal.SIGKILL}  # it was told, and ended by itself
+        safe_postgres.start()
+        seen.append(whole(lake))
+    lake.database.close()
+    assert seen == sorted(set(seen))
+
+
+def test_a_database_that_is_not_there_is_said_so_without_its_password(tmp_path):
+    lake = open_lake(tmp_path, database=f"postgresql://me:secret@/none?host={tmp_path}")
+    with pytest.raises(DatabaseUnreachable) as caught:
+        lake.branches()
+    assert "postgresql://me@/none" in caught.value.message
+    assert "secret" not in str(caught.value)

@@ -45,7 +45,8 @@ def serve():
 
     import pilotline.lake.files
     import pilotline.lake.frames
-    import pilotline.lake.lake  # noqa: F401
+    import pilotline.lake.lake
+    import pilotline.lake.postgres  # noqa: F401
 
     living = set()
     for line in sys.stdin:
@@ -79,7 +80,8 @@ def column(**columns):
 def open_here(folder):
     from pilotline.lake.lake import open_lake
 
-    return open_lake(Path(folder), author="writer")
+    named = Path(folder) / "database"
+    return open_lake(Path(folder), author="writer", database=named.read_text() if named.exists() else None)
 
 
 def publish_generations(folder, rounds, crash_at="", everything=False):  # noqa: FBT002 - comes as JSON

@@ -46,12 +46,19 @@ __all__ = ["Lake", "open_lake"]
 _TRIES = 20
 
 
-def open_lake(folder: Path, *, author: str | None = None) -> Lake:
+def open_lake(folder: Path, *, author: str | None = None, database: str | None = None) -> Lake:
     """The lake in ``folder/.pilotline``; made at its first use.
 
-    ``author`` stands in the commits whose maker is not named; by default the user of the operating system.
+    Args:
+        folder: the project.
+        author: stands in the commits whose maker is not named; by default the user of the operating system.
+        database: URL of the Postgres database that the catalog is in; by default it is a SQLite file beside the tables.
     """
-    return Lake(folder.resolve() / ".pilotline", author=author)
+    if database is None:
+        return Lake(folder.resolve() / ".pilotline", author=author)
+    from pilotline.lake.postgres import PostgresDatabase
+
+    return Lake(folder.resolve() / ".pilotline", author=author, database=PostgresDatabase(database))
 
 
 class Lake:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pilotline.lake.lake import Lake
+from pilotline.lake.lake import open_lake
 from pilotline.run.digests import Digests
 from pilotline.run.environment import choose_python, environment_of
 from pilotline.run.planning import Around
@@ -16,6 +16,7 @@ from pilotline.run.records import Records
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from pilotline.lake.lake import Lake
     from pilotline.run.projects import Project
 
 __all__ = ["Opened", "lake_of", "open_lake_here", "open_pipeline"]
@@ -60,12 +61,7 @@ def lake_of(project: Project) -> Lake:
     Raises:
         BadSettings: they cannot be understood.
     """
-    url = project.database
-    if url is None:
-        return Lake(project.own)
-    from pilotline.lake.postgres import PostgresDatabase
-
-    return Lake(project.own, database=PostgresDatabase(url))
+    return open_lake(project.folder, database=project.database)
 
 
 def open_lake_here(here: Path) -> tuple[Lake, Records]:
