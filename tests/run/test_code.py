@@ -114,7 +114,7 @@ def test_a_key_changes_with_what_the_step_can_reach_and_with_nothing_else(change
 )
 def test_calls_of_the_clock_are_read_off_the_code(body: str, clock: list[str]):
     source = Source(f"import time, datetime\nimport pandas as pd\ndef step():\n    {body}\n")
-    assert source.reached_from(["step"]).clock == clock
+    assert source.reached_from(["step"]).reaches == [f"clock: {each}" for each in clock]
 
 
 def test_environment_variables_files_and_modules_are_told():
@@ -132,3 +132,35 @@ def test_a_name_bound_twice_belongs_to_the_key_both_times():
     module = "A = 1\nA = A + 1\ndef step():\n    return A\n"
     assert key(module, "step") != key(module.replace("A = 1", "A = 2"), "step")
     assert key(module, "step") != key(module.replace("+ 1", "+ 2"), "step")
+
+
+@pytest.mark.parametrize(
+    ("body", "variables"),
+    [
+        ("return os.environ['A'], 'B' in os.environ, os.environ.get('C', ''), os.getenv('D')", {"A", "B", "C", "D"}),
+        ("os.environ['A'] = '1'; os.environ.update(B='2'); os.environ.setdefault('C', '3')", {"A"}),
+        ("return os.environ[name]", {"*"}),
+        ("return os.getenv(name)", {"*"}),
+        ("return dict(os.environ)", {"*"}),
+        ("return {key: environ[key] for key in environ}", {"*"}),
+    ],
+)
+def test_variables_are_told_by_name_or_all_of_them(body: str, variables: set[str]):
+    source = Source(f"import os\nfrom os import environ\ndef step(name):\n    {body}\n")
+    assert source.reached_from(["step"]).environ == variables
+
+
+@pytest.mark.parametrize(
+    ("body", "reaches"),
+    [
+        ("return pl.read_csv('s3://bucket/x.csv')", ["network: s3:// in line 3"]),
+        (
+            "return create_engine(f'postgresql+psycopg2://{name}@host/db')",
+            ["network: postgresql+psycopg2:// in line 3"],
+        ),
+        ("import psycopg2; return psycopg2.connect(name)", ["network: the module psycopg2"]),
+        ("return 'http://www.w3.org/ns'", []),
+    ],
+)
+def test_what_libraries_in_c_would_reach_unseen_is_read_off_the_code(body: str, reaches: list[str]):
+    assert Source(f"import polars as pl\ndef step(name):\n    {body}\n").reached_from(["step"]).reaches == reaches

@@ -412,3 +412,77 @@ def test_a_step_that_reaches_out_is_done_in_every_run_though_its_result_cannot_b
     project.run()
     project.run(parameters={"by": "2"})
     assert mark.read_text() == "told\ntold\n"
+
+
+def test_a_module_that_is_imported_by_a_name_put_together_is_read_in_every_run(project: Project):
+    project.write("rules/one.py", "VALUE = 1\n")
+    project.write("rules/__init__.py", "")
+    project.write(
+        "explore.py",
+        """
+        import importlib
+
+
+        def look(*, which: str) -> int:
+            return importlib.import_module("rules." + which).VALUE
+
+
+        def fixed() -> int:
+            return 4
+
+
+        def pipeline(*, which: str = "one"):
+            value = look(which=which)
+            four = fixed()
+            return {"value": value, "four": four}
+        """,
+    )
+    assert metrics(project.run()) == {"value": 1.0, "four": 4.0}
+    project.write("rules/one.py", "VALUE = 2\n")
+    outcome = project.run()
+    assert (metrics(outcome), outcome.steps) == ({"value": 2.0, "four": 4.0}, {"look": "computed", "fixed": "computed"})
+
+
+def test_an_address_that_only_a_library_in_c_would_reach_is_read_in_every_run(project: Project):
+    project.write(
+        "explore.py",
+        """
+        def look(where: str) -> int:
+            return len(where)
+
+
+        def pipeline(*, where: str = "s3://bucket/table"):
+            length = look(where)
+            return {"length": length}
+        """,
+    )
+    project.run()
+    assert project.why() == {"look": "it is computed in every run (network: s3:// as where)"}
+    assert project.why(parameters={"where": "bucket"}) == {"look": 'where changed from "s3://bucket/table" to "bucket"'}
+    project.write("explore.toml", "[repeatable]\nlook = ['network']\n")
+    project.run()
+    assert project.run().state == "unchanged"
+
+
+def test_reading_all_of_the_environment_counts_all_of_it(project: Project, monkeypatch: pytest.MonkeyPatch):
+    project.write(
+        "explore.py",
+        """
+        import os
+
+
+        def look() -> int:
+            return len([name for name in os.environ if name.startswith("MINE_")])
+
+
+        def pipeline():
+            many = look()
+            return {"many": many}
+        """,
+    )
+    monkeypatch.setenv("MINE_A", "1")
+    assert metrics(project.run()) == {"many": 1.0}
+    assert project.why() == {}
+    monkeypatch.setenv("MINE_B", "1")
+    assert project.why() == {"look": "the environment changed"}
+    assert metrics(project.run()) == {"many": 2.0}

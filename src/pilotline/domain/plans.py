@@ -148,8 +148,8 @@ class Plan:
     resumes: str | None = None
     #: What a step's key is made of beside the results that it takes, part by part; by step.
     recipes: Mapping[str, Mapping[str, str]] = field(default_factory=dict[str, "Mapping[str, str]"])
-    #: Calls of the clock in the code of a step, in words; by step.
-    clock: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, "tuple[str, ...]"])
+    #: What of a step no key can cover, as far as its code and parameters tell; by step.
+    reaches: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, "tuple[str, ...]"])
     #: The parameters that somebody set; the others have their defaults.
     set: frozenset[str] = frozenset()
     #: A digest of what runs when the module is imported and may draw random numbers; empty where nothing does.

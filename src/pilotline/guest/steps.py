@@ -94,6 +94,7 @@ class _Run:
         self.name = request["name"]
         self.own = ("__main__", self.name)
         self.last_use = {}
+        self.looked_at, self.strangers = set(sys.modules), []
         for number, step in enumerate(request["steps"]):
             for kind, *where in step["arguments"].values():
                 if kind == "result":
@@ -153,6 +154,18 @@ class _Run:
             return False
         real = os.path.realpath(path)
         return any(real.startswith(os.path.realpath(self.request[one]) + os.sep) for one in ("project", "work"))
+
+    def _strangers(self):
+        """Modules of the project that were imported though no import names them: they are in no key."""
+        new = set(sys.modules) - self.looked_at
+        self.looked_at |= new
+        for module in [sys.modules[name] for name in new]:
+            if module is self.module or not self._is_local(module):
+                continue
+            said = self.reaching.said(os.path.realpath(module.__file__))
+            if os.path.realpath(os.path.join(self.request["project"], said)) not in self.request["code"]:
+                self.strangers.append("imports: %s" % said)
+        return sorted(self.strangers)
 
     def _as_planned(self, marks, step):
         """Stop where a file is no longer the one that the keys were made from."""
@@ -256,7 +269,7 @@ class _Run:
         files = self._returned_files(values)
         stray = [path for path in written if path not in files and not _dropped(path)]
         reaches += ["wrote: %s" % self.reaching.said(path) for path in stray]
-        reaches += list(step.get("reaches", ()))
+        reaches += list(step.get("reaches", ())) + self._strangers()
         facts = {"draws": drawn, "reaches": reaches, "stays": ""}
         packed = []
         try:

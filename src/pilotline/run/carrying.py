@@ -318,7 +318,7 @@ class _Carrier:
                     "results": list(step.results),
                     "unpacks": step.unpacks,
                     "recipe": recipe_of(self.plan.recipes[step.name]),
-                    "reaches": list(self.plan.clock.get(step.name, ())),
+                    "reaches": list(self.plan.reaches.get(step.name, ())),
                     "repeatable": list(contract.repeatable.get(step.name, ())),
                     "files": self._files_of(step),
                 }

@@ -4,8 +4,9 @@ Comments, layout and docstrings are not part of it. A name is reached from a fun
 are expressions of their own: ``df.query("amount > @LIMIT")``, SQL over frames, formulas. Where code can reach anything
 (``globals()``, ``eval`` of a computed text) it is taken to reach all of its module.
 
-Besides, three things are read off the code that no key can cover or that only the code tells: calls of the clock,
-environment variables, and texts that name a file or a table.
+Besides, some things are read off the code that no key can cover or that only the code tells: calls of the clock, addresses
+of stores and databases that are reached by libraries written in C, environment variables, and texts that name a file or a
+table.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-__all__ = ["Reached", "Source"]
+__all__ = ["Reached", "Source", "address_in"]
 
 _ANYTHING = frozenset({"globals", "vars", "locals", "exec", "eval", "__import__", "import_module"})
 _EXPRESSIONS = frozenset({"query", "eval", "exec", "sql", "execute", "from_formula"})
@@ -28,9 +29,24 @@ _PATH = re.compile(r"[^\n\0*?<>|\"']{1,300}\.\w{1,12}|[^\n\0*?<>|\"']{0,200}/[^\
 _CLOCK_OF_ANY = frozenset({"now", "today", "utcnow", "time_ns", "localtime", "gmtime", "ctime"})
 #: ... and of these when it stands alone or on one of those modules.
 _CLOCK = frozenset({"time.time", "time.strftime", "time.asctime", "datetime.now", "date.today"})
+#: Readers in C open these without Python's knowing; other addresses are seen when they are reached.
+_ADDRESS = re.compile(
+    r"(s3a?|s3n|gs|gcs|abfss?|adl|az|hdfs|r2|hf|postgres|postgresql|mysql|mariadb|mssql|oracle|redshift|snowflake|mongodb"
+    r"|clickhouse|bigquery|trino|databricks)(\+\w+)?://"
+)
+_C_CLIENTS = frozenset({
+    "psycopg", "psycopg2", "pyodbc", "oracledb", "cx_Oracle", "MySQLdb", "pymssql", "ibm_db", "snowflake", "turbodbc",
+    "adbc_driver_manager", "adbc_driver_postgresql", "adbc_driver_snowflake", "adbc_driver_flightsql",
+})  # fmt: skip
 _CLOCK_TEXTS = frozenset({"now", "today"})
 _SCOPES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
 _COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
+
+
+def address_in(text: object) -> str:
+    """The beginning of an address that is reached without Python's knowing, such as ``s3://``; empty where there is none."""
+    found = _ADDRESS.match(text) if isinstance(text, str) else None
+    return found[0] if found else ""
 
 
 @dataclass(slots=True)
@@ -41,19 +57,12 @@ class Reached:
     code: list[str] = field(default_factory=list[str])
     #: Modules imported, dotted; of ``from a import b`` both ``a`` and ``a.b``.
     modules: set[str] = field(default_factory=set[str])
-    #: ``time.time() in line 12``
-    clock: list[str] = field(default_factory=list[str])
+    #: What no key can cover: ``clock: time.time() in line 12``, ``network: s3:// in line 3``.
+    reaches: list[str] = field(default_factory=list[str])
+    #: Environment variables; ``*`` where any may be read.
     environ: set[str] = field(default_factory=set[str])
     #: Texts that may name a file or a table.
     texts: set[str] = field(default_factory=set[str])
-
-    def add(self, other: Reached) -> None:
-        """Take in what can be reached from elsewhere."""
-        self.code += other.code
-        self.modules |= other.modules
-        self.clock += other.clock
-        self.environ |= other.environ
-        self.texts |= other.texts
 
 
 @dataclass(slots=True)
@@ -125,6 +134,10 @@ class Source:
             found.code.append(ast.dump(node))
             for inner in ast.walk(node):
                 _look(inner, found)
+            if _reads_any_variable(node):
+                found.environ.add("*")
+        clients = sorted(_C_CLIENTS & {name.partition(".")[0] for name in found.modules})
+        found.reaches += [f"network: the module {name}" for name in clients]
         return found
 
 
@@ -280,9 +293,13 @@ def _look(node: ast.AST, found: Reached) -> None:
         case ast.Constant(value=str(text)):
             if len(text) <= 500 and _PATH.fullmatch(text):
                 found.texts.add(text)
+            if address := address_in(text):
+                found.reaches.append(f"network: {address} in line {node.lineno}")
         case ast.Call():
             _look_at_call(node, found)
-        case ast.Subscript(value=ast.Attribute(attr="environ"), slice=ast.Constant(value=str(name))):
+        case ast.Subscript(value=value, slice=ast.Constant(value=str(name))) if _is_environ(value):
+            found.environ.add(name)
+        case ast.Compare(left=ast.Constant(value=str(name)), comparators=[value]) if _is_environ(value):
             found.environ.add(name)
         case _:
             pass
@@ -300,4 +317,31 @@ def _look_at_call(node: ast.Call, found: Reached) -> None:
     if last in {"localtime", "gmtime", "ctime"} and node.args:
         clock = False
     if clock:
-        found.clock.append(f"{called}() in line {node.lineno}")
+        found.reaches.append(f"clock: {called}() in line {node.lineno}")
+
+
+def _reads_any_variable(statement: ast.stmt) -> bool:
+    """Whether the environment is read otherwise than by a name that stands there."""
+    seen = understood = 0
+    for node in ast.walk(statement):
+        match node:
+            case ast.Attribute(attr="environ") | ast.Name(id="environ"):
+                seen += 1
+            case ast.Subscript(slice=key, ctx=ctx) if _is_environ(node.value):
+                understood += isinstance(key, ast.Constant) or not isinstance(ctx, ast.Load)
+            case ast.Compare(left=ast.Constant(), comparators=[right]) if _is_environ(right):
+                understood += 1
+            case ast.Call(func=ast.Attribute(value=value, attr=method), args=args) if _is_environ(value):
+                named = bool(args) and isinstance(args[0], ast.Constant)
+                understood += method == "update" or (named and method in {"get", "pop", "setdefault"})
+            case ast.Call(func=function, args=[key, *_]) if ast.unparse(function) in {"os.getenv", "getenv"}:
+                seen += not isinstance(key, ast.Constant)
+            case _:
+                pass
+    return seen > understood
+
+
+def _is_environ(node: ast.expr) -> bool:
+    return (isinstance(node, ast.Attribute) and node.attr == "environ") or (
+        isinstance(node, ast.Name) and node.id == "environ"
+    )

@@ -30,6 +30,7 @@ from pilotline.domain.plans import (
 from pilotline.domain.tables import BadTableName, Replace, TableName, describe_mode
 from pilotline.guest.keys import Generators, base_key, digest, final_key, repeatable
 from pilotline.guest.results import Store
+from pilotline.run.code import address_in
 from pilotline.run.digests import ABSENT
 from pilotline.run.errors import MissingSecret
 from pilotline.run.parameters import settle
@@ -50,6 +51,8 @@ if TYPE_CHECKING:
 
 __all__ = ["WHOLE", "Around", "Asked", "outcome_of", "plan"]
 
+#: Variables that differ from one prompt of a shell to the next.
+_OF_THE_SHELL: Final = frozenset({"_", "SHLVL", "PWD", "OLDPWD", "COLUMNS", "LINES"})
 #: Everybody who can open a lake on a disk can read all of it.
 WHOLE: Final = Scope.everything("the lake lies on one's own disk")
 
@@ -125,6 +128,7 @@ class _Planner:
         self.parameters = settle(self.pipeline.parameters, asked.parameters)
         self.inputs: dict[tuple[str, str], Input] = {}
         self.recipes: dict[str, dict[str, str]] = {}
+        self.reaches: dict[str, tuple[str, ...]] = {}
         self.before = around.records.recipes(self.pipeline.name)
         self.hints = around.records.facts(self.pipeline.name)
         self.interrupted = around.records.interrupted(self.pipeline.name, asked.onto)
@@ -158,9 +162,7 @@ class _Planner:
                 str(path): self.reading.marks[str(path)] for path in (self.pipeline.module, *self.reading.local)
             },
             file_marks=dict(self.around.digests.marks),
-            clock={
-                name: tuple(f"clock: {each}" for each in code.clock) for name, code in self.reading.code.items() if name
-            },
+            reaches=self.reaches,
         )
 
     # -- steps ---------------------------------------------------------------------------------------------------------
@@ -212,7 +214,11 @@ class _Planner:
     def _counted(self, step: Step, code: Code, known: Mapping[str, Any] | None) -> dict[str, Any]:
         """What is known of a step, the clock among it, without what the contract takes for repeatable."""
         allowed = self.pipeline.contract.repeatable.get(step.name, ())
-        found: list[str] = [*((known or {}).get("reaches") or ()), *(f"clock: {each}" for each in code.clock)]
+        told = [*code.reaches]
+        taken = [each.name for each in step.arguments.values() if isinstance(each, FromParameter)]
+        told += [f"network: {address} as {name}" for name in taken if (address := address_in(self.parameters[name]))]
+        self.reaches[step.name] = tuple(told)
+        found: list[str] = [*((known or {}).get("reaches") or ()), *told]
         left = [each for each in dict.fromkeys(found) if not repeatable(each, allowed)]
         return {**(known or {}), "reaches": left}
 
@@ -248,8 +254,14 @@ class _Planner:
             self._named_in_code(text, parts)
         # A credential is in no key: neither the value nor what could be guessed from.
         for name in sorted(set(code.environ) - set(self.pipeline.contract.secrets)):
-            parts[f"environment variable {name}"] = digest(os.environ.get(name, ""), str(name in os.environ))
+            parts[f"environment variable {name}"] = self._variable(name)
         return parts
+
+    def _variable(self, name: str) -> str:
+        if name != "*":
+            return digest(os.environ.get(name, ""), str(name in os.environ))
+        left_out = {*_OF_THE_SHELL, *self.pipeline.contract.secrets}
+        return digest(*(f"{key}={value}" for key, value in sorted(os.environ.items()) if key not in left_out))
 
     def _identity(self, name: str) -> str:
         """What a parameter's value is: for a file its content too, for a table its snapshot."""
@@ -422,7 +434,7 @@ def _change(name: str, before: str | None, now: str | None) -> str:
     if kind in {"file", "table"}:
         return f"{rest} changed" if before and now else f"{rest} is read {'now' if now else 'no more'}"
     if kind == "environment":
-        return f"the {name} changed"
+        return "the environment changed" if rest.endswith("*") else f"the {name} changed"
     return f"its {name} changed"
 
 

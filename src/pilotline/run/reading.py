@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 __all__ = ["Code", "Reading", "read_contract", "read_pipeline"]
 
 #: Counts what is kept in the cache; another number makes it read anew.
-_FORM: Final = 5
+_FORM: Final = 6
 _MOST_LOCAL_MODULES: Final = 500
 
 
@@ -50,7 +50,8 @@ class Code:
 
     digest: str
     modules: tuple[str, ...]
-    clock: tuple[str, ...] = ()
+    #: What no key can cover, as far as the code tells: ``clock: time.time() in line 12``.
+    reaches: tuple[str, ...] = ()
     environ: tuple[str, ...] = ()
     #: Texts in it that may name a file or a table.
     texts: tuple[str, ...] = ()
@@ -195,7 +196,7 @@ class _Locals:
     def code_of(self, reached: Any, module: Path) -> dict[str, Any]:
         """The facts of what was reached, modules of the project taken in."""
         parts = [digest(*reached.code)]
-        modules, clock = set(reached.modules), list(reached.clock)
+        modules, reaches = set(reached.modules), list(reached.reaches)
         environ, texts = set(reached.environ), set(reached.texts)
         outside: set[str] = set()
         seen: set[str] = set()
@@ -208,7 +209,7 @@ class _Locals:
                 seen.add(str(path))
                 facts = self._facts(path)
                 parts.append(f"{path.name} {facts['digest']}")
-                clock += facts["clock"]
+                reaches += facts["reaches"]
                 environ |= set(facts["environ"])
                 texts |= set(facts["texts"])
                 waiting += [(inner, path) for inner in facts["modules"]]
@@ -217,7 +218,7 @@ class _Locals:
         return {
             "digest": digest(*parts[:1], *sorted(parts[1:])),
             "modules": sorted(outside),
-            "clock": clock,
+            "reaches": reaches,
             "environ": sorted(environ),
             "texts": sorted(texts),
         }
@@ -238,13 +239,13 @@ class _Locals:
                 reached = source.everything()
             except SyntaxError:
                 self.found[str(path)] = {
-                    "digest": digest(text), "clock": [], "environ": [], "texts": [], "modules": [], "importing": "",
+                    "digest": digest(text), "reaches": [], "environ": [], "texts": [], "modules": [], "importing": "",
                 }  # fmt: skip
             else:
                 self.found[str(path)] = {
                     "importing": digest(*code) if (code := source.at_import().code) else "",
                     "digest": digest(*reached.code),
-                    "clock": [f"{each} of {path.name}" for each in reached.clock],
+                    "reaches": [f"{each} of {path.name}" for each in reached.reaches],
                     "environ": sorted(reached.environ),
                     "texts": sorted(reached.texts),
                     "modules": sorted(reached.modules),
@@ -395,7 +396,7 @@ def _code(each: Mapping[str, Any]) -> Code:
     return Code(
         digest=each["digest"],
         modules=tuple(each["modules"]),
-        clock=tuple(each["clock"]),
+        reaches=tuple(each["reaches"]),
         environ=tuple(each["environ"]),
         texts=tuple(each["texts"]),
     )

@@ -91,6 +91,8 @@ def note(
         return
     variables = {name for code in opened.reading.code.values() for name in code.environ} | set(_VARIABLES)
     variables -= set(opened.reading.pipeline.contract.secrets)
+    if "*" in variables:
+        return
     path = os.path.join(own, "cache", "stands.json")
     try:
         with open(path, "rb") as file:
