@@ -5,8 +5,10 @@ from __future__ import annotations
 import csv
 import io
 import json
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
@@ -114,6 +116,30 @@ def test_tests_beside_a_module_run_on_a_sample_of_its_files(shop: Path) -> None:
     assert "on a small sample of its files." in text
     (shop / "data" / "orders.csv").unlink()
     done = run_tests(shop)
+    assert done.returncode == 0, done.stdout
+
+
+def test_what_came_from_a_database_is_made_up_in_its_likeness(tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / "shop.db")) as base:
+        base.execute("create table orders (id integer, city text, amount real)")
+        rows = [(n, "Oslo" if n % 3 else "Bergen", None if n == 7 else n + 0.125) for n in range(90)]
+        base.executemany("insert into orders values (?, ?, ?)", rows)
+        base.commit()
+    receipt = lifted(
+        tmp_path,
+        "by_city",
+        "import sqlite3\nimport pandas as pd",
+        "orders = pd.read_sql('select * from orders', sqlite3.connect('shop.db'))",
+        "orders['amount'] = orders['amount'].fillna(0)\nby_city = orders.groupby('city', as_index=False)['amount'].sum()",
+        "by_city = by_city.sort_values('amount')\nby_city['share'] = by_city['amount'] / by_city['amount'].sum()",
+    )
+    assert receipt.status == "proven", receipt.as_text()
+    text = (tmp_path / "test_explore.py").read_text()
+    assert "made up here, in the likeness of it" in " ".join(text.split())
+    assert ".125" not in text
+    assert "shop.db" not in text
+    (tmp_path / "shop.db").unlink()
+    done = run_tests(tmp_path)
     assert done.returncode == 0, done.stdout
 
 

@@ -101,6 +101,7 @@ def _column(pandas, name, column):
     elif types.is_datetime64_any_dtype(column.dtype):
         found.update(low=str(present.min()), high=str(present.max()))
     elif all(isinstance(one, str) for one in present.head(50)):
+        found["text"] = True
         values = present.unique()
         if len(values) <= _FEW and all(isinstance(one, str) for one in values):
             found["values"] = sorted(values)

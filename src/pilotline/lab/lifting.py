@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 
 from pilotline.domain.errors import LiftError, PilotlineError
 from pilotline.domain.recordings import Recording
+from pilotline.lab.generating import generated, with_rows
 from pilotline.lab.placing import check_place, module_name, place
 from pilotline.lab.proposing import contract_for
 from pilotline.lab.proving import Divergence, Proof, Prover
@@ -609,7 +610,9 @@ def _files(
 
 def _sample(lifted: Lifted, proof: Proof, prover: Prover, secrets: Sequence[str]) -> tuple[Sample, Mapping[str, bytes]]:
     """What the tests run on: a sample of the sources if the pipeline runs on one, else the sources themselves."""
-    sources = [one.path for one in lifted.parameters if one.path and not one.written]
+    made = _made_up(lifted, proof)
+    asked = {name for step in lifted.steps if step.name not in made for name in step.inputs}
+    sources = [one.path for one in lifted.parameters if one.path and not one.written and one.name in asked]
     of: Literal["whole", "nothing"] = "whole" if sources or lifted.unnamed else "nothing"
     whole = Sample(of=of, why="none of its files can be cut down", steps=proof.steps, secrets=secrets)
     if lifted.unnamed:
@@ -617,16 +620,30 @@ def _sample(lifted: Lifted, proof: Proof, prover: Prover, secrets: Sequence[str]
         copied = [path for path in dict.fromkeys([*sources, *lifted.unnamed]) if (folder / path).exists()]
         why = f"its steps find {lifted.unnamed[0]} by a path of their own"
         return replace(whole, why=why, copied=copied or [f"{prover.module_name}.py"]), {}
-    for rows in _SAMPLES if sources else ():
+    tried = replace(lifted, source=with_rows(lifted.source, made))
+    for rows in _SAMPLES if sources or made else ():
         data = sample_files(prover.scratch.folder, sources, rows=rows)
-        if not data:
+        if not data and not made:
             break
         prover.progress(f"trying the steps on {rows} rows of their files, for the tests")
-        done = prover.on_sample(lifted, data)
+        done = prover.on_sample(tried, data)
         if done.error is None and _is_telling(done.steps, proof.steps):
-            return Sample(of="sample", files=names_in_sample(list(data)), steps=done.steps, secrets=secrets), data
+            names = names_in_sample(list(data))
+            kind: Literal["sample", "nothing"] = "sample" if data else "nothing"
+            return Sample(of=kind, files=names, rows=made, steps=done.steps, secrets=secrets), data
         whole = replace(whole, why="its steps need more rows than a sample has")
     return whole, {}
+
+
+def _made_up(lifted: Lifted, proof: Proof) -> dict[str, str]:
+    """For steps that read a database or an address: rows that stand for what they gave."""
+    made: dict[str, str] = {}
+    for step, seen in zip(lifted.steps, proof.steps, strict=False):
+        described = list((seen.get("describe") or {}).values())
+        rows = generated(described[0]) if step.reaches and len(described) == 1 else None
+        if rows is not None:
+            made[step.name] = rows
+    return made
 
 
 def _is_telling(few: Sequence[Mapping[str, Any]], all_: Sequence[Mapping[str, Any]]) -> bool:

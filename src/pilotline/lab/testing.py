@@ -40,6 +40,8 @@ class Sample:
     files: Mapping[str, str] = field(default_factory=dict[str, str])
     #: Files and folders that the steps name themselves, or take: they are copied to where the tests run.
     copied: Sequence[str] = ()
+    #: Step -> an expression for what it gives instead of what it would read from a database.
+    rows: Mapping[str, str] = field(default_factory=dict[str, str])
     #: Why the project's own files are used.
     why: str = ""
     #: What each step gave.
@@ -96,8 +98,10 @@ class _Tests:
         if any(re.search(r"\b(Path|HERE|DATA)\b", line) for line in body):
             yield "from pathlib import Path"
         yield ""
+        if "pd." in "\n".join(body):
+            yield "import pandas as pd"
         yield "import pytest"
-        yield f"from {self.module} import {', '.join(sorted([*(step.name for step in self.lifted.steps), *([] if self.sample.copied else ['pipeline'])]))}"
+        yield f"from {self.module} import {self._imported()}"
         yield ""
         text = "\n".join(body)
         if "DATA" in text:
@@ -111,6 +115,15 @@ class _Tests:
         yield ""
         yield from body
 
+    def _imported(self) -> str:
+        names = [step.name for step in self.lifted.steps if step.name not in self.sample.rows]
+        return ", ".join(sorted([*names, *(["pipeline"] if self._joins else [])]))
+
+    @property
+    def _joins(self) -> bool:
+        """Whether ``pipeline`` itself is tested: not where it would run over what steps left, or ask a database."""
+        return not self.sample.copied and not self.sample.rows
+
     def _docstring(self) -> Iterator[str]:
         match self.sample.of:
             case "sample":
@@ -120,8 +133,10 @@ class _Tests:
                 yield f'"""Tests of {self.module}.py on the files of the project.'
                 told = f"It cannot be tested on a sample: {self.sample.why}. "
             case "nothing":
-                yield f'"""Tests of {self.module}.py, which reads no files.'
+                yield f'"""Tests of {self.module}.py.'
                 told = ""
+        if self.sample.rows:
+            told += "What comes from a database is made up here, in the likeness of it. "
         yield ""
         told += "What is expected is what the steps gave when they were lifted from "
         yield from textwrap.wrap(f"{told}{self.notebook}; change it when the pipeline changes on purpose.", 88)
@@ -149,13 +164,24 @@ class _Tests:
         tests: list[str] = []
         for step, seen in zip(self.lifted.steps, self.sample.steps, strict=False):
             yield from self._fixture(step)
-            tests += self._test(step, seen)
+            if step.name not in self.sample.rows:
+                tests += self._test(step, seen)
+            else:
+                self.seen.update(seen.get("describe") or {})
         yield from tests
-        if not self.sample.copied:
-            # There it would run over what the steps have left.
+        if self._joins:
             yield from self._whole()
 
     def _fixture(self, step: WrittenStep) -> Iterator[str]:
+        if step.name in self.sample.rows:
+            name = self._fixture_name(step)
+            yield '@pytest.fixture(scope="module")'
+            yield f"def {name}():"
+            yield f"    return {self.sample.rows[step.name]}"
+            yield ""
+            yield ""
+            self.held[step.outputs[0]] = (name, None, 1)
+            return
         arguments, needed = self._arguments(step)
         takes = list(dict.fromkeys(fixture for fixture, _, _ in needed.values()))
         if not self.sample.copied and any(self._is_written(name) for name in step.inputs):

@@ -214,6 +214,11 @@ def _named(
             outputs=one.outputs,
             cells=one.cells,
             lines=one.lines,
+            reaches=tuple(
+                dict.fromkeys(
+                    what for piece in one.pieces for what in (*piece.part.seen.databases, *piece.part.seen.network)
+                )
+            ),
             docstring=docstring(one, parts, headings, remarks, produced, told=told),
         )
         steps.append((step, one))

@@ -52,6 +52,8 @@ class WrittenStep:
     cells: tuple[int, ...]
     lines: int
     docstring: str
+    #: Databases and addresses that it was seen to reach.
+    reaches: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
