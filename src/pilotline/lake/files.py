@@ -42,6 +42,8 @@ NOTES: Final = "pilotline.frame"
 
 _PROPERTIES: Final = {
     "write.parquet.compression-codec": "zstd",
+    # The level that Parquet's own writer takes: a few percent larger, a sixth faster.
+    "write.parquet.compression-level": "1",
     "write.metadata.previous-versions-max": "1",
     # Branches share files, so no client may delete one that it no longer needs.
     "write.metadata.delete-after-commit.enabled": "false",
