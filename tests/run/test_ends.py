@@ -244,3 +244,28 @@ def test_a_run_in_an_environment_that_has_nothing_is_carried_out(project: Projec
         capture_output=True, text=True, check=True,
     )  # fmt: skip
     assert f"number  {told.stdout.strip()}" in done.stdout
+
+
+@pytest.mark.parametrize("room", [0, 40_000, 400_000])
+def test_without_room_a_run_is_refused_by_code_and_takes_up_when_there_is_some(project: Project, room: int):
+    project.write("explore.py", TWO_TABLES)
+    assert run_here(project).returncode == 0
+    # A limit on the size of files, which every process of the run inherits, stands for a full disk.
+    limited = f"import resource; resource.setrlimit(resource.RLIMIT_FSIZE, ({room}, {room})); "
+    limited += "import sys; from pilotline.cli.main import main; sys.exit(main(['run', '--set', 'by=5']))"
+    done = subprocess.run(
+        [sys.executable, "-c", limited], cwd=project.folder, capture_output=True, text=True, check=False, timeout=300
+    )
+    assert tables_on_main(project) == made_by(5 if done.returncode == 0 else 1)
+    if done.returncode:
+        assert (done.returncode, done.stderr.partition(":")[0]) == (1, "PL334"), done.stderr
+    assert done.returncode == 1 or room > 100_000
+    project.run(parameters={"by": "5"})
+    assert tables_on_main(project) == made_by(5)
+
+
+def test_a_project_that_may_not_be_written_is_refused_by_code(project: Project):
+    project.write("explore.py", TWO_TABLES)
+    (project.folder / ".pilotline").write_text("in the way")
+    done = run_here(project)
+    assert (done.returncode, done.stderr.partition(":")[0]) == (1, "PL334"), done.stderr

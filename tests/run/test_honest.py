@@ -486,3 +486,30 @@ def test_reading_all_of_the_environment_counts_all_of_it(project: Project, monke
     monkeypatch.setenv("MINE_B", "1")
     assert project.why() == {"look": "the environment changed"}
     assert metrics(project.run()) == {"many": 2.0}
+
+
+CALL_BACK = """import socket
+    server = socket.create_server(("127.0.0.1", 0))
+    with server, socket.create_connection(server.getsockname()):
+        return 4"""
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (CALL_BACK, "network: 127.0.0.1"),
+        ("import subprocess\n    return len(subprocess.run(['true']).args)", "processes: true"),
+        ("return len(open('FOLDER/' + 'of' + '_mine').read())", "read: FOLDER/of_mine"),
+    ],
+    ids=["network", "program", "file elsewhere"],
+)
+def test_a_step_that_reached_out_is_computed_in_every_run_and_the_plan_says_why(
+    project: Project, tmp_path: Path, body: str, said: str
+):
+    (tmp_path / "of_mine").write_text("four")
+    body, said = body.replace("FOLDER", str(tmp_path)), said.replace("FOLDER", str(tmp_path))
+    text = f"def look() -> int:\n    {body}\n\n\ndef pipeline():\n    seen = look()\n    return {{'seen': seen}}\n"
+    (project.folder / "explore.py").write_text(text)
+    project.run()
+    assert project.why() == {"look": f"it is computed in every run ({said})"}
+    assert project.run().steps == {"look": "computed"}

@@ -314,6 +314,30 @@ def test_a_run_with_nothing_to_do_starts_no_interpreter(project: Project):
     assert failed.returncode != 0, "this interpreter does not start"
 
 
+@pytest.mark.parametrize("given", ["named in code", "parameter"])
+def test_a_file_that_appears_is_noticed_by_a_run_that_had_nothing_to_do(project: Project, given: str):
+    project.write(
+        "explore.py",
+        """
+        from pathlib import Path
+
+
+        def look(more: Path) -> int:
+            return int(more.exists()) + 10 * int(Path("beside.txt").exists())
+
+
+        def pipeline(*, more: Path = Path("more.txt")):
+            seen = look(more)
+            return {"seen": seen}
+        """,
+    )
+    assert run_here(project, "run").stdout.startswith("published")
+    assert run_here(project, "run").stdout.startswith("nothing to do")
+    project.write("beside.txt" if given == "named in code" else "more.txt", "1")
+    told = json.loads(run_here(project, "run", "--json").stdout)
+    assert told["metrics"] == {"seen": 10 if given == "named in code" else 1}
+
+
 def test_the_report_shows_what_differs_and_needs_nothing_from_elsewhere(project: Project):
     project.write(
         "explore.py",

@@ -54,11 +54,12 @@ def _nothing(found: Mapping[str, Any], out: Out) -> int:
 def _plan_and_run(args: Namespace, out: Out, asked_for: str) -> int:
     from pathlib import Path
 
+    from pilotline.run.keeping import storing
     from pilotline.run.opening import open_pipeline
     from pilotline.run.parameters import assignments
     from pilotline.run.planning import Asked, plan
+    from pilotline.run.projects import project_of
 
-    opened = open_pipeline(args.module, Path.cwd(), python=args.python)
     asked = Asked(
         onto=args.onto,
         parameters=assignments(args.set),
@@ -66,7 +67,9 @@ def _plan_and_run(args: Namespace, out: Out, asked_for: str) -> int:
         publish=not args.no_publish,
         branch=args.branch,
     )
-    made = plan(opened.reading, opened.lake, asked, opened.around)
+    with storing(project_of(Path.cwd()).own):
+        opened = open_pipeline(args.module, Path.cwd(), python=args.python)
+        made = plan(opened.reading, opened.lake, asked, opened.around)
     if made.nothing:
         from pilotline.run.nothing import note_standing, refuse_held
 

@@ -28,10 +28,10 @@ from pilotline.run.checking import judge
 from pilotline.run.errors import (
     CannotKeep,
     CheckFailed,
-    NotStored,
     RunCancelled,
 )
 from pilotline.run.failures import failure, verdict_text
+from pilotline.run.keeping import storing
 from pilotline.run.nothing import note_nothing, somebody
 from pilotline.run.planning import outcome_of
 from pilotline.run.process import run_steps
@@ -126,7 +126,8 @@ def carry_out(
         told = note_nothing(plan, around)
         return Outcome(run=told.run, state="unchanged", branch=None, commit=None, because=told.because)
     author = plan.pipeline.contract.owner or somebody()
-    return _Carrier(plan, lake, around, emit, author, fresh=fresh, timeout=timeout).carry_out()
+    with storing(around.project.own):
+        return _Carrier(plan, lake, around, emit, author, fresh=fresh, timeout=timeout).carry_out()
 
 
 def take_over(lake: Catalog, around: Around) -> None:
@@ -189,15 +190,6 @@ class _Carrier:
             wrong = f"{error.code}: {error.message}"
             error.facts = {**error.facts, "run": run_name(self.number), "branch": self.branch}
             raise
-        except OSError as error:
-            self._end(repr(error))
-            self.records.failed(self.number, repr(error))
-            raise NotStored(
-                f"{error.filename or self.around.project.own} cannot be written: {error.strerror or error};"
-                " nothing was published",
-                try_next="make room, or see who may write there; then pilotline run takes up where it stopped",
-                run=run_name(self.number),
-            ) from error
         except BaseException as error:
             self._end(repr(error))
             self.records.failed(self.number, repr(error))

@@ -85,6 +85,11 @@ def note_standing(opened: Opened, asked: Asked, question: str) -> dict[str, str]
         # What others do to a catalog on another host shows on no file here.
         return found
     files = [str(folder / each.path) for each in made.inputs if isinstance(each, FileInput)]
+    # What is named and not there would be an input if it were made.
+    named = {text for code in opened.reading.code.values() for text in code.texts}
+    named |= {str(one) for each in made.pipeline.parameters if each.kind == "file"
+              for value in [made.parameters[each.name]] for one in (value if isinstance(value, list) else [value])}  # fmt: skip
+    files += [str(folder / text) for text in sorted(named) if not (folder / text).is_dir()]
     files += [str(path) for path in (*folder.glob("*.py"), *neighbours(folder))]
     files += [str(project / name) for name in ("pilotline.toml", "pyproject.toml")]
     standing.note(question, opened, catalog, found, files)
