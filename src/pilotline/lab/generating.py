@@ -48,7 +48,8 @@ def _column(one: Mapping[str, Any]) -> str | None:
         values = [least + 1.5 * number for number in range(_ROWS)]
     elif dtype in {"object", "str", "string"} and (one.get("values") or one.get("unique") or one.get("text")):
         few = [f"{one['name']} {number}" for number in range(1, _ROWS + 1 if one.get("unique") else 4)]
-        few = [str(value) for value in one.get("values") or few]
+        if not one.get("unique"):
+            few = [str(value) for value in one.get("values") or few]
         values = [few[number % len(few)] for number in range(_ROWS)]
     else:
         return None

@@ -47,6 +47,7 @@ _SENTENCES = {
     "export": "Write {what} from {source}",
     "read": "Read {what} from {source}",
     "make": "Make {what} from {source}",
+    "refine": "Refine {source}",
 }
 _WORDS_IN_A_NAME = 5
 _LONGEST = 36
@@ -217,6 +218,8 @@ def _verb(group: Group, parts: Parts, produced: tuple[str, ...]) -> str:
             continue
         if re.search(pattern, text):
             return verb
+    if produced and produced[0] in group.inputs:
+        return "refine"
     return "read" if reads else "make"
 
 
