@@ -65,6 +65,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("diff", "pilotline.cli.diff", "compare two branches or commits, table by table, row by row"),
     Command("undo", "pilotline.cli.undo", "publish the state before a publish, for all of its tables at once"),
     Command("branch", "pilotline.cli.branch", "list, make or delete branches"),
+    Command("tag", "pilotline.cli.tag", "give a state of all tables a name that stays"),
     Command("sql", "pilotline.cli.sql", "ask the tables of a branch a question in SQL"),
     Command("explain", "pilotline.cli.explain", "print what an error code means and what to do"),
 )
