@@ -50,13 +50,15 @@ class Project:
         opened = self.open(module)
         made = plan(opened.reading, opened.lake, Asked(**asked), opened.around)
         self.events.clear()
-        return carry_out(
+        outcome = carry_out(
             made,
             opened.lake,
             opened.around,
             lambda event: self.events.append(dict(event)),
             fresh=asked.get("fresh", False),
         )
+        assert [event for event in self.events if event["event"] == "no report"] == []
+        return outcome
 
     def why(self, **asked: Any) -> dict[str, str]:
         """Step -> why it would be computed; steps that would be reused are left out."""

@@ -49,9 +49,12 @@ def plainly(project: Project, module: str = "explore") -> dict[str, object]:
         ("import numpy as np\nSHARED = np.zeros(3)", "SHARED[1] += 1; return float(SHARED.sum())"),
         ("SHARED = 1", "global SHARED; SHARED += 1; return SHARED"),
         ("class Kept:\n    pass\n\n\nSHARED = Kept()\nSHARED.n = 1", "SHARED.n += 1; return SHARED.n"),
+        ("class SHARED:\n    n = 1", "SHARED.n += 1; return SHARED.n"),
+        ("def SHARED(x, seen=[]):\n    seen.append(x)\n    return len(seen)", "return SHARED(1)"),
+        ("def SHARED():\n    SHARED.n = getattr(SHARED, 'n', 0) + 1\n    return SHARED.n", "return SHARED()"),
         ("import shelf\nSHARED = 0", "shelf.THINGS.append(1); return len(shelf.THINGS)"),
     ],
-    ids=["list", "random", "generator", "array", "global", "object", "module"],
+    ids=["list", "random", "generator", "array", "global", "object", "class", "default", "function", "module"],
 )
 def test_a_step_that_changes_what_stands_outside_of_it_is_refused(project: Project, state: str, use: str):
     project.write("shelf.py", "THINGS = []\n")
@@ -74,9 +77,10 @@ def test_a_step_that_changes_what_stands_outside_of_it_is_refused(project: Proje
         ("import logging\nSHARED = logging.getLogger('mine')", "SHARED.warning('seen'); return 4"),
         ("import re\nSHARED = re.compile('a+')", "return len(SHARED.findall('aabaaca')) + 1"),
         ("SHARED = {'a': 4}", "copied = dict(SHARED); copied['b'] = 1; return copied['a']"),
+        ("class SHARED:\n    n = 4\n\n\nSHARED.own = SHARED", "return SHARED.own.n"),
         ("import threading\nSHARED = threading.Lock()", "SHARED.acquire(); SHARED.release(); return 4"),
     ],
-    ids=["cache", "logger", "pattern", "copy", "lock"],
+    ids=["cache", "logger", "pattern", "copy", "class in itself", "lock"],
 )
 def test_what_stands_outside_may_be_used(project: Project, state: str, use: str):
     text = f"{state}\n\n\ndef first() -> float:\n    {use}\n\n\ndef pipeline():\n    one = first()\n    return {{'one': one}}\n"

@@ -42,12 +42,23 @@ class ModuleState:
         kind = type(value)
         if kind in _ATOMS:
             return kind, repr(value)
+        if isinstance(value, types.FunctionType):
+            kept = dict(value.__kwdefaults__ or {}, **vars(value))
+            parts = [*(value.__defaults__ or ()), *(kept[name] for name in sorted(kept) if name != "__wrapped__")]
+            return kind, id(value), [self._kept(part) for part in parts]
+        if isinstance(value, type) and value.__module__ == self.module.__name__:
+            own = sorted((name, one) for name, one in vars(value).items() if not name.startswith("__"))
+            return kind, id(value), [(name, self._kept(one)) for name, one in own]
         if isinstance(value, _CODE):
             return kind, id(value)
         if self._is_data(kind):
             return kind, portable.digest(value, (self.module.__name__,))
         # What a library's object keeps for itself is its own affair: connections, loggers, sessions.
         return kind, id(value)
+
+    def _kept(self, value):
+        """The state of what code keeps with itself; code in it, which may lead back to it, by identity."""
+        return id(value) if isinstance(value, _CODE) else self._state(value)
 
     def _is_data(self, kind):
         if kind.__module__ == "builtins":

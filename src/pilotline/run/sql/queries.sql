@@ -132,9 +132,12 @@ SELECT name, value, text FROM metric WHERE run = :run ORDER BY name;
 
 -- metrics_before --
 -- Each number as the last run before this one published it.
-SELECT m.name, m.value, m.text, max(r.number) FROM metric AS m JOIN run AS r ON r.number = m.run
-WHERE r.pipeline = :pipeline AND r.onto = :onto AND r.state = 'published' AND r.number < :number
-GROUP BY m.name;
+SELECT m.name, m.value, m.text, r.number FROM metric AS m JOIN run AS r ON r.number = m.run
+WHERE r.pipeline = :pipeline AND r.onto = :onto AND r.state = 'published' AND r.number < :number AND NOT EXISTS (
+    SELECT 1 FROM metric AS later JOIN run AS q ON q.number = later.run
+    WHERE q.pipeline = r.pipeline AND q.onto = r.onto AND q.state = 'published' AND later.name = m.name
+    AND q.number > r.number AND q.number < :number
+);
 
 -- add_verdict --
 INSERT INTO verdict (run, seq, table_name, name, severity, outcome, offending, because, seconds)
