@@ -131,6 +131,23 @@ def test_a_run_without_the_credential_is_refused_by_name(tmp_path: Path) -> None
     assert [path for path in left if SECRET.encode() in path.read_bytes()] == []
 
 
+def test_what_a_run_prints_and_raises_tells_no_credential(tmp_path: Path) -> None:
+    (tmp_path / "explore.py").write_text(
+        "import os\n\n\ndef ask():\n    word = os.environ['DB_PASSWORD']\n    print('with', word)\n"
+        "    raise ValueError(f'no access with {word}')\n\n\ndef pipeline():\n    a = ask()\n    return {'a': a}\n"
+    )
+    (tmp_path / "explore.toml").write_text('[secrets]\nDB_PASSWORD = "of the database"\n')
+    done = subprocess.run(
+        [sys.executable, "-m", "pilotline", "run", "explore"],
+        cwd=tmp_path, env={**os.environ, "DB_PASSWORD": SECRET}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert "no access with <DB_PASSWORD>" in done.stdout + done.stderr
+    assert SECRET not in done.stdout + done.stderr
+    left = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert [path for path in left if SECRET.encode() in path.read_bytes()] == []
+
+
 PLACES = (
     "token = {0!r}\nn = len(token)",
     "# the token is {0}\nurl = 'postgres://app:{0}@h/orders'\nn = len(url)",

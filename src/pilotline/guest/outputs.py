@@ -8,6 +8,32 @@ import sys
 LIMIT = 8_000_000
 
 
+#: Credentials, and what is written in their place.
+_hidden = []
+
+
+def hide(names):
+    """Never write out what these environment variables hold."""
+    values = [(os.environ.get(name, ""), name) for name in names]
+    # Shorter ones can't be told from any other text.
+    _hidden[:] = [
+        (value, "<%s>" % name) for value, name in sorted(values, key=lambda one: -len(one[0])) if len(value) > 3
+    ]
+
+
+def hidden(value):
+    """Plain data without the credentials that its texts hold."""
+    if isinstance(value, str):
+        for secret, name in _hidden:
+            value = value.replace(secret, name)
+        return value
+    if isinstance(value, list):
+        return [hidden(one) for one in value]
+    if isinstance(value, dict):
+        return {key: hidden(one) for key, one in value.items()}
+    return value
+
+
 class _Capped(io.RawIOBase):
     def __init__(self, descriptor, limit):
         super().__init__()
@@ -22,9 +48,11 @@ class _Capped(io.RawIOBase):
 
     def write(self, data):
         size = len(data)
+        for secret, name in _hidden:
+            data = bytes(data).replace(secret.encode(), name.encode())
         if self._left > 0:
             os.write(self._descriptor, bytes(data[: self._left]))
-            self._left -= size
+            self._left -= len(data)
             if self._left <= 0:
                 os.write(self._descriptor, b"\n[cut: more was printed]\n")
         return size

@@ -31,6 +31,7 @@ _NEVER_CHANGES = {"function", "type", "builtin_function_or_method", "module"}
 def answer(request):
     """Carry out a ``steps`` request."""
     outputs.take_over()
+    outputs.hide(request.get("secrets") or ())
     _die_with(request.get("lifeline"))
     result = {"protocol": 1, "error": None, "outputs": []}
     try:
@@ -45,6 +46,7 @@ def answer(request):
         result["error"] = error.facts
     except BaseException as error:
         result["error"] = _facts(error, request, None)
+    result["error"] = outputs.hidden(result["error"])
     result["python"] = dict(surroundings.interpreter(), packages=surroundings.imported())
     outputs.flush()
     return result

@@ -296,6 +296,7 @@ class _Carrier:
             "quiet": [str(project.own)],
             "runs": runs,
             "seed": contract.seed,
+            "secrets": list(contract.secrets),
             "importing": self.plan.importing,
             "code": {path: list(mark) for path, mark in self.plan.code_marks.items()},
             "fresh": self.fresh,
