@@ -174,3 +174,15 @@ def test_steps_that_name_files_themselves_are_tested_in_a_copy_of_the_folder(sho
     done = run_tests(shop)
     assert done.returncode == 0, done.stdout
     assert not (shop / "n.txt").exists()
+
+
+def test_no_sample_is_put_where_the_notebook_would_find_it(shop: Path) -> None:
+    receipt = lifted(
+        shop,
+        "n",
+        "from pathlib import Path\nfound = len(list(Path('.').rglob('*.csv')))\nfound",
+        "rows = open('data/orders.csv').read().split()\nn = len(rows)",
+    )
+    assert receipt.status == "proven"
+    assert not (shop / "test_explore_data").exists()
+    assert run_tests(shop).returncode == 0

@@ -620,6 +620,8 @@ def _sample(lifted: Lifted, proof: Proof, prover: Prover, secrets: Sequence[str]
         copied = [path for path in dict.fromkeys([*sources, *lifted.unnamed]) if (folder / path).exists()]
         why = f"its steps find {lifted.unnamed[0]} by a path of their own"
         return replace(whole, why=why, copied=copied or [f"{prover.module_name}.py"]), {}
+    if lifted.lists_its_folder:
+        return replace(whole, why="the notebook looks through its folder, where a sample would be found too"), {}
     tried = replace(lifted, source=with_rows(lifted.source, made))
     for rows in _SAMPLES if sources or made else ():
         data = sample_files(prover.scratch.folder, sources, rows=rows)

@@ -53,6 +53,8 @@ class Lifted:
     draws: frozenset[str]
     #: Files that it reads, and folders that it lists, by a path that no parameter names.
     unnamed: tuple[str, ...] = ()
+    #: The notebook looks through its own folder, so that a file put there would change what it finds.
+    lists_its_folder: bool = False
     #: It reads the clock.
     clock: bool = False
 
@@ -135,6 +137,7 @@ def lift(
         step_starts=tuple(starts),
         draws=frozenset(name for one in cut.kept if not one.part.is_import for name in one.part.seen.draws),
         unnamed=_unnamed(layout, cut.kept),
+        lists_its_folder=any(set(part.seen.lists_folders) & {".", ".."} for part in parts.all if not part.is_import),
         clock=any(one.part.seen.clock for one in cut.kept),
     )
 
