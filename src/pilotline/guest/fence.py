@@ -84,8 +84,8 @@ class Fence:
         for event in (*_ONE_PATH, *_TARGET_PATHS):
             audit.listen(event, self._changes)
         if "database" not in self.allow:
-            sys.meta_path.insert(0, _DriverFinder(self))
-        sys.meta_path.insert(0, _PipFinder(self))
+            sys.meta_path.insert(0, _AfterImport(_C_DRIVERS, self._watch_driver))
+        sys.meta_path.insert(0, _AfterImport(_PIP, self._only_note_installs))
         self._spare_installs()
 
     def _spare_installs(self):
@@ -136,6 +136,32 @@ class Fence:
         where = f"line {line} of cell {cell} " if cell else ""
         ask = f" (--allow {allowed})" if allowed else ""
         raise Stopped(code, f"{where}{message}, which is not allowed here{ask}", what)
+
+    # ---- modules that raise no event
+
+    def _watch_driver(self, module):
+        """Wrap ``connect`` of a database driver written in C."""
+        original = getattr(module, "connect", None)
+        if original is None:
+            return
+        name = module.__name__
+
+        def connect(*arguments, **options):
+            self.seen["databases"].append(name)
+            self.stop(DATABASE, name, f"connects to a database (by {name})")
+            return original(*arguments, **options)
+
+        module.connect = connect
+
+    def _only_note_installs(self, module):
+        """Give pip a ``main`` that only takes notes."""
+
+        def main(args=None):
+            self.is_install(["pip", *(args or ())])
+            return 0
+
+        if hasattr(module, "main"):
+            module.main = main
 
     # ---- network and databases
 
@@ -390,15 +416,21 @@ def _from_database():
     return False
 
 
-class _PipFinder:
-    """Puts a ``main`` that only takes notes into pip as it is imported."""
+class _AfterImport:
+    """Changes modules as they are imported.
 
-    def __init__(self, fence):
-        self._fence = fence
+    Args:
+        names: of those modules.
+        change: called with each, once it is there.
+    """
+
+    def __init__(self, names, change):
+        self._names = frozenset(names)
+        self._change = change
         self._busy = set()
 
     def find_spec(self, name, path=None, target=None):
-        if name not in {"pip", "pip._internal", "pip._internal.cli.main"} or name in self._busy:
+        if name not in self._names or name in self._busy:
             return None
         import importlib.util
 
@@ -411,17 +443,11 @@ class _PipFinder:
             self._busy.discard(name)
         if spec is None or spec.loader is None or not hasattr(spec.loader, "exec_module"):
             return None
-        execute, fence = spec.loader.exec_module, self._fence
+        execute, change = spec.loader.exec_module, self._change
 
         def exec_module(module):
             execute(module)
-
-            def main(args=None):
-                fence.is_install(["pip", *(args or ())])
-                return 0
-
-            if hasattr(module, "main"):
-                module.main = main
+            change(module)
 
         try:
             spec.loader.exec_module = exec_module
@@ -430,44 +456,5 @@ class _PipFinder:
         return spec
 
 
-class _DriverFinder:
-    """Wraps ``connect`` of database drivers written in C as they are imported."""
-
-    def __init__(self, fence):
-        self._fence = fence
-        self._busy = set()
-
-    def find_spec(self, name, path=None, target=None):
-        if name not in _C_DRIVERS or name in self._busy:
-            return None
-        import importlib.util
-
-        self._busy.add(name)
-        try:
-            spec = importlib.util.find_spec(name)
-        except (ImportError, ValueError):
-            return None
-        finally:
-            self._busy.discard(name)
-        if spec is None or spec.loader is None or not hasattr(spec.loader, "exec_module"):
-            return None
-        execute = spec.loader.exec_module
-        fence = self._fence
-
-        def exec_module(module):
-            execute(module)
-
-            def connect(*arguments, **options):
-                fence.seen["databases"].append(name)
-                fence.stop(DATABASE, name, f"connects to a database (by {name})")
-                return original(*arguments, **options)
-
-            original = getattr(module, "connect", None)
-            if original is not None:
-                module.connect = connect
-
-        try:
-            spec.loader.exec_module = exec_module
-        except AttributeError:
-            return None
-        return spec
+#: What runs pip without a process of its own.
+_PIP = ("pip", "pip._internal", "pip._internal.cli.main")

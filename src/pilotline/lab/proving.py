@@ -142,16 +142,7 @@ class Prover:
         folder = scratch.folder.relative_to(scratch.root).as_posix()
         capture = [_capture_of(one, folder) for one in asked]
         request = self._request("record", scratch, seed=0, capture=capture)
-        warm = self._warm_book()
-        guest = Guest(
-            self.python,
-            request,
-            cwd=scratch.folder,
-            own=scratch.own,
-            seconds=self.timeout,
-            warm=warm,
-            secrets=self.secrets,
-        )
+        guest = self._started(scratch, request, self._warm_book())
         answer = guest.wait(lambda where: self.progress(f"recording{where}"))
         return answer, scratch
 
@@ -209,18 +200,17 @@ class Prover:
         kept = {one.name for one in wanted if found.error is None or one.position is not None}
         return replace(found, paths={**earlier, **{name: path for name, path in found.paths.items() if name in kept}})
 
+    def _started(self, scratch: Scratch, request: Mapping[str, Any], warm: Warm | None) -> Guest:
+        """A run of the notebook in its scratch folder."""
+        return Guest(
+            self.python, request, cwd=scratch.folder, own=scratch.own, seconds=self.timeout, warm=warm,
+            secrets=self.secrets,
+        )  # fmt: skip
+
     def _captured(
         self, scratch: Scratch, request: Mapping[str, Any], names: Sequence[str], warm: Warm | None
     ) -> Values:
-        answer = Guest(
-            self.python,
-            request,
-            cwd=scratch.folder,
-            own=scratch.own,
-            seconds=self.timeout,
-            warm=warm,
-            secrets=self.secrets,
-        ).wait()
+        answer = self._started(scratch, request, warm).wait()
         scratch.empty()
         paths: dict[str, str] = {}
         why: dict[str, str] = {}
