@@ -17,11 +17,13 @@ class Failure(Exception):
 
     Attributes:
         facts: cell, line, type, message, traceback, code.
+        stopped: it was kept from reaching outside.
     """
 
-    def __init__(self, facts):
+    def __init__(self, facts, stopped=False):
         super().__init__(facts["message"])
         self.facts = facts
+        self.stopped = stopped
 
 
 def failure_of(error, cell, line, code=None):

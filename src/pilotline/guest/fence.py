@@ -2,14 +2,17 @@
 
 What user code asks of the interpreter passes through audit events; each kind that the request does not allow is
 answered with ``Stopped``, which is no ``Exception``, so that ``except Exception`` does not hide it. One that is
-swallowed all the same stands in ``Fence.violations``.
+swallowed all the same, as a bare ``except:`` does, is told by ``Fence.swallowed``: what such code computes instead is
+not what it computes where it may reach outside.
 """
 
 import contextlib
+import json
 import os
 import shutil
 import subprocess
 import sys
+import tempfile
 
 from . import audit, shell_words
 
@@ -62,8 +65,9 @@ class Fence:
         self.places = places
         self.allow = frozenset(allow)
         self._peeks = False
-        #: Everything that was stopped: ``(code, what, cell, line)``.
-        self.violations = []
+        #: What was stopped, a line for each; forked children write into the same file.
+        self._stops = tempfile.TemporaryFile(buffering=0)
+        self._told = 0
         #: What was reached or wanted, by kind, since the recorder last took it.
         self.seen = {"network": [], "processes": [], "databases": [], "installs": [], "skipped": []}
         #: The first shell line that was not run, if one was not: ``(what, cell, line)``.
@@ -132,10 +136,26 @@ class Fence:
         if allowed in self.allow:
             return
         cell, line = user_line()
-        self.violations.append({"code": code, "what": what, "cell": cell, "line": line})
         where = f"line {line} of cell {cell} " if cell else ""
         ask = f" (--allow {allowed})" if allowed else ""
-        raise Stopped(code, f"{where}{message}, which is not allowed here{ask}", what)
+        self._raise(Stopped(code, f"{where}{message}, which is not allowed here{ask}", what))
+
+    def _raise(self, stopped):
+        """Raise it, and take a note of it unless a library is being imported: no value depends on that."""
+        if not _importing_library(self.places):
+            facts = {"code": stopped.code, "message": str(stopped), "what": stopped.what}
+            os.write(self._stops.fileno(), json.dumps(facts).encode() + b"\n")
+        raise stopped
+
+    def swallowed(self):
+        """The first thing stopped since the last call, if any was; its ``Stopped`` may have been swallowed by the code."""
+        size = os.fstat(self._stops.fileno()).st_size
+        if size <= self._told:
+            return None
+        lines = os.pread(self._stops.fileno(), size - self._told, self._told).splitlines()
+        self._told = size
+        facts = json.loads(lines[0])
+        return Stopped(facts["code"], facts["message"], facts["what"])
 
     # ---- modules that raise no event
 
@@ -287,13 +307,14 @@ class Fence:
         absolute = self.places.absolute(path)
         if absolute is not None and self.places.inside(absolute) and self.places.matters(absolute):
             text, cell, line = self.skipped
-            self.violations.append({"code": SUBPROCESS, "what": text, "cell": cell, "line": line})
             said = self.places.said(absolute)
-            raise Stopped(
-                SUBPROCESS,
-                f"line {line} of cell {cell} starts another program ({text[:200]}), which is not allowed here "
-                f"(--allow subprocess), and {said} is read afterwards",
-                text,
+            self._raise(
+                Stopped(
+                    SUBPROCESS,
+                    f"line {line} of cell {cell} starts another program ({text[:200]}), which is not allowed here "
+                    f"(--allow subprocess), and {said} is read afterwards",
+                    text,
+                )
             )
 
     def _changes(self, event, arguments):
@@ -338,6 +359,23 @@ def _from_library(places):
             return True
         frame = frame.f_back
     return True
+
+
+def _importing_library(places):
+    """Whether this happens while a library, and nothing of the user's, is being imported."""
+    frame = sys._getframe(1)
+    library = False
+    while frame is not None:
+        name = frame.f_code.co_filename
+        if name.startswith("<cell ") or places.inside(name) or _is_lifted(frame):
+            return False
+        if name.startswith("<frozen importlib"):
+            if library:
+                return True
+        elif "site-packages" in name or "dist-packages" in name:
+            library = True
+        frame = frame.f_back
+    return False
 
 
 def _is_lifted(frame):

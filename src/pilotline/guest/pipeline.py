@@ -67,6 +67,7 @@ class _Run:
         self.name = module_name(self.path)
         self.own = ("__main__", self.name)
         self.count = 0
+        self.fence = None
 
     def prepare(self):
         """Seed, fence, import."""
@@ -77,7 +78,8 @@ class _Run:
             own = [self.values, os.path.dirname(request["result"]), os.path.dirname(os.path.abspath(self.path))]
             places = Places(request["folder"], own, request.get("original"), request.get("writable") or ())
             portable.settle((places.folder, places.real))
-            Fence(places, request.get("allow") or ()).raise_up()
+            self.fence = Fence(places, request.get("allow") or ())
+            self.fence.raise_up()
         if os.getcwd() not in sys.path:
             sys.path.insert(0, os.getcwd())
         spec = importlib.util.spec_from_file_location(self.name, self.path)
@@ -88,6 +90,13 @@ class _Run:
             spec.loader.exec_module(self.module)
         except BaseException as error:
             raise StepFailed(_facts(error, None)) from None
+        self.nothing_stopped(None)
+
+    def nothing_stopped(self, step):
+        """Raise ``StepFailed`` where something was kept from reaching outside, and the code hides that."""
+        stopped = self.fence.swallowed() if self.fence is not None else None
+        if stopped is not None:
+            raise StepFailed(_facts(stopped, step))
 
     def tell(self, **facts):
         """Add one line to the events."""
@@ -132,6 +141,7 @@ class _Run:
             returned = self.module.pipeline(**parameters)
         except BaseException as error:
             raise StepFailed(_facts(error, None)) from None
+        self.nothing_stopped(None)
         if not isinstance(returned, dict):
             raise StepFailed(_error(f"pipeline() returned a {type(returned).__name__}, not a dict"))
         found = []
@@ -224,6 +234,7 @@ class _Run:
             value = function(*positional, **named)
         except BaseException as error:
             raise StepFailed(_facts(error, step.name)) from None
+        self.nothing_stopped(step.name)
         done = {"seconds": time.perf_counter() - began, "states": generators.take()}
         done["changed_arguments"] = self._changed(given, arguments, prints)
         values = _results(step, value)

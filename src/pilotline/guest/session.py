@@ -19,7 +19,7 @@ import types
 from . import outputs, surroundings, watch_random
 from .captures import Captures
 from .failures import Failure, TimeUp, failure_of
-from .fence import ASKS, Fence
+from .fence import ASKS, Fence, Stopped
 from .places import Places
 from .shell import Shell
 
@@ -140,7 +140,6 @@ class Session:
         self._clear_alarm()
         self.captures.at_the_end()
         result = {"protocol": PROTOCOL, "error": error, "captured": self.captures.result}
-        result["stopped"] = self.fence.violations
         result.update(self.watcher.result())
         outputs.flush()
         python = surroundings.interpreter()
@@ -188,8 +187,8 @@ class Session:
             for statement in self._statements(number, source, name):
                 self._progress(number, order)
                 self._statement(statement, shown, quiet=bool(cell.get("quiet")), order=order)
-        except Failure:
-            if not cell.get("may_fail"):
+        except Failure as failure:
+            if not cell.get("may_fail") or failure.stopped:
                 raise
         best = shown.best()
         if best is not None:
@@ -247,11 +246,15 @@ class Session:
         self._note_shown(statement, shown, value, arguments, quiet=quiet, order=order)
         value = None
         self.watcher.after(statement, failed=error is not None)
+        # Swallowed or not: what follows is not what it would be where this is allowed.
+        stopped = self.fence.swallowed()
+        if stopped is not None and not isinstance(error, Stopped):
+            error = stopped
         if error is not None:
             facts = failure_of(error, statement.cell, statement.line)
             # The traceback holds the frames, and they what is in them.
             error.__traceback__ = None
-            raise Failure(facts)
+            raise Failure(facts, stopped=stopped is not None)
         self.captures.after_statement(statement)
 
     def _execute(self, statement):

@@ -167,6 +167,8 @@ class _Carrier:
         self.number = 0
         self.branch = ""
         self.read: dict[str, str] = {}
+        self.interrupted = threading.Event()
+        self.publishing = threading.Event()
 
     def carry_out(self) -> Outcome:
         began = time.perf_counter()
@@ -174,7 +176,7 @@ class _Carrier:
         self.number = self.records.start(self.plan, author=self.author)
         wrong = ""
         try:
-            with _sigterm_as_interrupt():
+            with _interruptible(self.interrupted, self.publishing):
                 outcome = self._stages()
         except KeyboardInterrupt:
             self._end("stopped by the user")
@@ -248,9 +250,13 @@ class _Carrier:
             if not self.plan.publishes:
                 self.records.kept_back(self.number, "not asked to publish")
                 return Outcome(run="", state="unchanged", branch=self.branch, commit=None, made=made, verdicts=verdicts)
+            self.publishing.set()
+            if self.interrupted.is_set():
+                raise KeyboardInterrupt
             try:
                 published = self._publish(made)
             except NeedsRebase:
+                self.publishing.clear()
                 self._tell("rebase", branch=self.branch)
                 self.lake.rebase(self.branch, author=self.author)
                 continue
@@ -273,6 +279,7 @@ class _Carrier:
             answer = run_steps(
                 self.plan.python, self._request(work), cwd=cwd, own=self._folder,
                 variables={"PILOTLINE_READ": server.address}, heard=self._heard, timeout=self.timeout,
+                interrupted=self.interrupted.is_set,
             )  # fmt: skip
             self.read = dict(server.read)
         if answer["error"]:
@@ -517,17 +524,24 @@ def _source(argument: Argument) -> list[Any]:
 
 
 @contextmanager
-def _sigterm_as_interrupt() -> Generator[None]:
-    """Be stopped by SIGTERM as by Ctrl-C, where signals can be handled."""
+def _interruptible(interrupted: threading.Event, publishing: threading.Event) -> Generator[None]:
+    """Be stopped by SIGTERM as by Ctrl-C, where signals can be handled.
+
+    The exception may be raised where Python ignores it, in the end of an object's life for one: the event stands. While
+    it is published nothing is raised: what is published cannot be said to have been stopped.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
 
     def stop(_: int, __: object) -> None:
-        raise KeyboardInterrupt
+        interrupted.set()
+        if not publishing.is_set():
+            raise KeyboardInterrupt
 
-    before = signal.signal(signal.SIGTERM, stop)
+    before = [(number, signal.signal(number, stop)) for number in (signal.SIGTERM, signal.SIGINT)]
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before:
+            signal.signal(number, handler)

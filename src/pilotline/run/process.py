@@ -30,6 +30,7 @@ def run_steps(
     own: Path,
     variables: Mapping[str, str],
     heard: Callable[[Sequence[dict[str, Any]]], None],
+    interrupted: Callable[[], bool],
     timeout: float | None = None,
 ) -> dict[str, Any]:
     """Carry out a ``steps`` request and give its answer.
@@ -44,9 +45,11 @@ def run_steps(
         own: where the tool keeps what belongs to this run.
         variables: environment variables for it.
         heard: gets the events as they come.
+        interrupted: whether the user wants it to end.
         timeout: seconds it may take, imports and all.
 
     Raises:
+        KeyboardInterrupt: the user wants it to end.
         ProcessDied: it ended without an answer.
         RunTimedOut: it took longer than it may.
     """
@@ -67,7 +70,7 @@ def run_steps(
     finally:
         os.close(theirs)
     try:
-        _follow(process, Path(paths["events"]), heard, timeout)
+        _follow(process, Path(paths["events"]), heard, interrupted, timeout)
     finally:
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(process.pid, signal.SIGKILL)
@@ -92,6 +95,7 @@ def _follow(
     process: subprocess.Popen[bytes],
     events: Path,
     heard: Callable[[Sequence[dict[str, Any]]], None],
+    interrupted: Callable[[], bool],
     timeout: float | None,
 ) -> None:
     place, ended = 0, False
@@ -103,6 +107,8 @@ def _follow(
             heard(found)
         if ended:
             return
+        if interrupted():
+            raise KeyboardInterrupt
         if until is not None and time.monotonic() > until:
             raise RunTimedOut(
                 f"the steps took longer than {timeout:g} s; nothing was published, what was computed is kept",
