@@ -26,3 +26,19 @@ def safe_postgres():
     server = services.Postgres(safe=True)
     yield server
     server.close()
+
+
+@pytest.fixture(scope="session")
+def bucket_server():
+    """An S3 server of this test process's own; started when the first test asks for it."""
+    server = services.Bucket()
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def bucket(bucket_server, monkeypatch):
+    """The URL of an empty prefix in a bucket; AWS's variables name its server."""
+    for name, value in bucket_server.variables().items():
+        monkeypatch.setenv(name, value)
+    return bucket_server.new()

@@ -50,6 +50,7 @@ from pilotline.lake.errors import (
 from pilotline.lake.lake import Lake, open_lake
 from pilotline.lake.memory import MemoryCatalog
 from pilotline.lake.postgres import PostgresDatabase
+from pilotline.lake.storage import s3_place
 
 OWNER = Scope.everything("the owner")
 ORDERS = TableName("sales", "orders")
@@ -907,3 +908,9 @@ class TestLakeOnPostgres(TestLake):
         database = PostgresDatabase(postgres.database())
         yield Lake(tmp_path / ".pilotline", author="somebody", database=database)
         database.close()
+
+
+class TestLakeOnS3(TestLake):
+    @pytest.fixture
+    def catalog(self, tmp_path, bucket):
+        return open_lake(tmp_path, author="somebody", tables=s3_place(f"{bucket}/lake"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import os
 import random
 import signal
@@ -16,6 +17,7 @@ from pilotline.domain.tables import TableName
 from pilotline.lake.crash import POINTS
 from pilotline.lake.errors import DatabaseUnreachable
 from pilotline.lake.lake import open_lake
+from pilotline.lake.storage import s3_place
 
 OWNER = Scope.everything("the owner")
 TABLES = tuple(TableName("shop", name) for name in ("t0", "t1", "t2"))
@@ -34,14 +36,18 @@ def writers():
     started.close()
 
 
-@pytest.fixture(params=["sqlite", "postgres"])
+@pytest.fixture(params=["folder", "services"])
 def lake(request, tmp_path):
-    """A lake whose writers find its database in a file beside it."""
-    url = None
-    if request.param == "postgres":
+    """A lake whose writers find in files beside it where its rows and its tables are."""
+    url = tables = None
+    if request.param == "services":
         url = request.getfixturevalue("postgres").database()
         (tmp_path / "database").write_text(url)
-    made = open_lake(tmp_path, database=url)
+        bucket = request.getfixturevalue("bucket")
+        server = request.getfixturevalue("bucket_server")
+        (tmp_path / "tables").write_text(json.dumps([bucket, server.variables()]))
+        tables = s3_place(bucket)
+    made = open_lake(tmp_path, database=url, tables=tables)
     yield made
     made.database.close()
 

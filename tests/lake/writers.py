@@ -79,9 +79,15 @@ def column(**columns):
 
 def open_here(folder):
     from pilotline.lake.lake import open_lake
+    from pilotline.lake.storage import s3_place
 
-    named = Path(folder) / "database"
-    return open_lake(Path(folder), author="writer", database=named.read_text() if named.exists() else None)
+    named, bucket, tables = Path(folder) / "database", Path(folder) / "tables", None
+    if bucket.exists():
+        url, variables = json.loads(bucket.read_text())
+        os.environ.update(variables)
+        tables = s3_place(url)
+    database = named.read_text() if named.exists() else None
+    return open_lake(Path(folder), author="writer", database=database, tables=tables)
 
 
 def publish_generations(folder, rounds, crash_at="", everything=False):  # noqa: FBT002 - comes as JSON

@@ -59,11 +59,12 @@ MODULE = """
 """
 
 
-@pytest.fixture(params=["sqlite", "postgres"], autouse=True)
-def database(request, monkeypatch) -> str:
-    """All of this holds wherever the catalog is."""
-    if request.param == "postgres":
+@pytest.fixture(params=["folder", "services"], autouse=True)
+def lies(request, monkeypatch) -> str:
+    """All of this holds wherever the catalog and the tables are: SQLite and a folder, or Postgres and S3."""
+    if request.param == "services":
         monkeypatch.setenv("PILOTLINE_DATABASE", request.getfixturevalue("postgres").database())
+        monkeypatch.setenv("PILOTLINE_TABLES", request.getfixturevalue("bucket"))
     return request.param
 
 

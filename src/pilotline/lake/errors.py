@@ -22,8 +22,10 @@ LakeError                    PL200
 ├── NotATable                PL220  the value cannot be a table
 ├── BadKeys                  PL221  keys to merge on that are missing, NULL or not unique
 ├── QueryFailed              PL230  the SQL could not be run
+├── LakeDamaged              PL240  a file that the catalog points at is not there
 ├── DatabaseUnreachable      PL241  the catalog's database does not answer
-└── LakeDamaged              PL240  a file that the catalog points at is not there
+├── StorageUnreachable       PL242  where the tables' files are does not answer
+└── BadStorage               PL243  the settings name no place for tables
 """
 
 from __future__ import annotations
@@ -40,6 +42,7 @@ __all__ = [
     "BadBranch",
     "BadFilter",
     "BadKeys",
+    "BadStorage",
     "BranchNotOpen",
     "Conflict",
     "DatabaseUnreachable",
@@ -57,6 +60,7 @@ __all__ = [
     "QueryFailed",
     "SchemaChanged",
     "StaleBranch",
+    "StorageUnreachable",
     "Tainted",
     "UndoConflict",
 ]
@@ -173,6 +177,19 @@ class DatabaseUnreachable(LakeError):
     """The database that the catalog is in does not answer, or cannot be spoken to."""
 
     code = "PL241"
+
+
+class StorageUnreachable(LakeError):
+    """Where the tables' files are does not answer, or does not let one in."""
+
+    code = "PL242"
+
+
+class BadStorage(LakeError):
+    """What the settings name is no place for tables."""
+
+    code = "PL243"
+    exit_status = 2
 
 
 class LakeTooNew(LakeError):

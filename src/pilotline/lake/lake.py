@@ -1,6 +1,6 @@
-"""The lake on a folder: the catalog's rows in SQLite, the tables' files beside it.
+"""The lake: the catalog's rows in a database, the tables' files in a folder or a bucket.
 
-A write puts its files on disk first and moves a pointer last, in one short transaction; whatever dies before that leaves
+A write puts its files in place first and moves a pointer last, in one short transaction; whatever dies before that leaves
 files that nothing names. Files are never changed and never deleted here, so a reader that has pinned a commit needs no lock.
 """
 
@@ -27,6 +27,7 @@ from pilotline.lake.database import SqliteDatabase
 from pilotline.lake.errors import BadBranch, LakeBusy, NoSuchColumn
 from pilotline.lake.governing import plan_reading, pushed_down
 from pilotline.lake.ledger import SQL, CommitRow, Pointer
+from pilotline.lake.storage import LocalStorage, S3Storage
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from pilotline.lake.catalog import FrameNotes, Ref, Transaction
     from pilotline.lake.database import Database, Session
     from pilotline.lake.files import Files, Staged
+    from pilotline.lake.storage import S3Place, Storage
 
 __all__ = ["Lake", "open_lake"]
 
@@ -46,33 +48,46 @@ __all__ = ["Lake", "open_lake"]
 _TRIES = 20
 
 
-def open_lake(folder: Path, *, author: str | None = None, database: str | None = None) -> Lake:
+def open_lake(
+    folder: Path, *, author: str | None = None, database: str | None = None, tables: S3Place | None = None
+) -> Lake:
     """The lake in ``folder/.pilotline``; made at its first use.
 
     Args:
         folder: the project.
         author: stands in the commits whose maker is not named; by default the user of the operating system.
-        database: URL of the Postgres database that the catalog is in; by default it is a SQLite file beside the tables.
+        database: URL of the Postgres database that the catalog is in; by default it is a SQLite file in that folder.
+        tables: where in S3 the tables' files are; by default they are in that folder.
     """
-    if database is None:
-        return Lake(folder.resolve() / ".pilotline", author=author)
-    from pilotline.lake.postgres import PostgresDatabase
+    rows: Database | None = None
+    if database is not None:
+        from pilotline.lake.postgres import PostgresDatabase
 
-    return Lake(folder.resolve() / ".pilotline", author=author, database=PostgresDatabase(database))
+        rows = PostgresDatabase(database)
+    storage = S3Storage(tables) if tables is not None else None
+    return Lake(folder.resolve() / ".pilotline", author=author, database=rows, storage=storage)
 
 
 class Lake:
-    """A ``Catalog`` on a folder of a local disk.
+    """A ``Catalog`` of rows in a database and files in a folder or a bucket.
 
     Args:
-        root: the folder; holds ``tables/`` and, where no database is given, ``catalog.sqlite``.
+        root: a folder; holds ``catalog.sqlite`` where no database is given, and ``tables/`` where no storage is.
         author: stands in the commits whose maker is not named.
         database: where the catalog's rows are.
+        storage: where the tables' files are.
     """
 
-    def __init__(self, root: Path, *, author: str | None = None, database: Database | None = None) -> None:
-        self.root = root
+    def __init__(
+        self,
+        root: Path,
+        *,
+        author: str | None = None,
+        database: Database | None = None,
+        storage: Storage | None = None,
+    ) -> None:
         self.database: Database = database or SqliteDatabase(root / "catalog.sqlite")
+        self.storage: Storage = storage or LocalStorage(root)
         self.database.register("lake", ledger.MIGRATIONS)
         self._author = author
         self._files: Files | None = None
@@ -90,10 +105,10 @@ class Lake:
 
             with self.database.reading() as tx:
                 places = [row[0] for row in tx.execute(SQL["list_places"])]
-            if str(self.root) not in places:
+            if self.storage.root not in places:
                 with self.database.writing() as tx:
-                    tx.execute(SQL["add_place"], root=str(self.root), since=datetime.now(UTC).isoformat())
-            self._files = Files(self.root, places)
+                    tx.execute(SQL["add_place"], root=self.storage.root, since=datetime.now(UTC).isoformat())
+            self._files = Files(self.storage, places)
         return self._files
 
     # -- CatalogReader -------------------------------------------------------------------------------------------------

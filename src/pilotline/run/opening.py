@@ -56,12 +56,13 @@ def open_pipeline(module: str | None, here: Path, *, python: str | None = None) 
 
 
 def lake_of(project: Project) -> Lake:
-    """The lake of a project, its catalog where the settings say.
+    """The lake of a project, its catalog and its tables where the settings say.
 
     Raises:
         BadSettings: they cannot be understood.
+        BadStorage: they name no place for tables.
     """
-    return open_lake(project.folder, database=project.database)
+    return open_lake(project.folder, database=project.database, tables=project.tables)
 
 
 def open_lake_here(here: Path) -> tuple[Lake, Records]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from pilotline.domain.errors import did_you_mean
+from pilotline.lake.storage import S3Place, s3_place
 from pilotline.run.errors import BadSettings, NoPipeline
 
 __all__ = ["Project", "find_module", "project_of"]
@@ -71,6 +72,19 @@ class Project:
                 try_next="pilotline explain PL308",
             )
         return url
+
+    @property
+    def tables(self) -> S3Place | None:
+        """Where in S3 the tables' files are; None: in the project's own folder.
+
+        Raises:
+            BadSettings: the settings cannot be understood.
+            BadStorage: they name another kind of place.
+        """
+        url = os.environ.get("PILOTLINE_TABLES") or self._setting("tables", "lake")
+        if url is None:
+            return None
+        return s3_place(url, endpoint=self._setting("endpoint", "lake"), region=self._setting("region", "lake"))
 
     def _setting(self, name: str, *within: str) -> str | None:
         """A setting in ``pilotline.toml``, or in ``[tool.pilotline]`` of ``pyproject.toml``."""
