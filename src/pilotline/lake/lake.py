@@ -10,21 +10,14 @@ import getpass
 from contextlib import nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, assert_never
+from typing import TYPE_CHECKING, Any
 
-from pilotline.domain.tables import (
-    Append,
-    BadTableName,
-    MergeOn,
-    Replace,
-    ReplacePartitions,
-    SnapshotId,
-)
+from pilotline.domain.tables import BadTableName, SnapshotId
 from pilotline.lake import ledger, publishing
 from pilotline.lake.catalog import Published, Written
 from pilotline.lake.crash import reached
 from pilotline.lake.database import SqliteDatabase
-from pilotline.lake.errors import BadBranch, LakeBusy, NoSuchColumn
+from pilotline.lake.errors import BadBranch, LakeBusy
 from pilotline.lake.governing import plan_reading, pushed_down
 from pilotline.lake.ledger import SQL, CommitRow, Pointer
 from pilotline.lake.storage import LocalStorage, S3Storage
@@ -235,16 +228,17 @@ class Lake:
         message: str = "",
     ) -> Written:
         """See ``Catalog.write``."""
-        import pyarrow as pa
+        from pilotline.lake.staging import Staging
 
-        table = data if isinstance(data, pa.Table) else data.read_all()
+        staging: Staging | None = None
         for _ in range(_TRIES):
             with self.database.reading() as tx:
                 row = ledger.writable(ledger.branch_row(tx, branch))
                 before = ledger.pointer_at(tx, row.id, row.head_seq, name)
                 if before is None:
                     _refuse_near_name(tx, ledger.head_of(tx, row), name)
-            staged = self._stage(before, name, table, mode, notes)
+            staging = staging or Staging(self.files, name, data, mode, notes)
+            staged = staging.stage(_place(before))
             with self.database.writing() as tx:
                 row = ledger.writable(ledger.branch_row(tx, branch))
                 if _place(ledger.pointer_at(tx, row.id, row.head_seq, name)) != _place(before):
@@ -364,55 +358,6 @@ class Lake:
                 tx.execute(SQL["add_tag"], name=name, commit_id=commit)
             return commit
 
-    # -- Staging -------------------------------------------------------------------------------------------------------
-
-    def _stage(
-        self, before: Pointer | None, name: TableName, data: ArrowTable, mode: WriteMode, notes: FrameNotes | None
-    ) -> Staged:
-        """Write the files of the table as it will be."""
-        from pilotline.lake.files import refuse_nothing_to_hold
-        from pilotline.lake.frames import combine_notes
-        from pilotline.lake.rewriting import check_keys, make_room
-        from pilotline.lake.schemas import fit
-
-        refuse_nothing_to_hold(data.num_columns, data.num_rows)
-        location = _place(before)
-        whole = isinstance(mode, Replace)
-        by = mode.by if isinstance(mode, ReplacePartitions) else None
-        if by is not None and by not in data.column_names:
-            raise NoSuchColumn(
-                f"what is written to {name} has no column '{by}' to divide it by",
-                try_next="correct the partition in the contract",
-                column=by,
-            )
-        if isinstance(mode, MergeOn):
-            check_keys(name, data, mode.keys)
-        if location is not None and not whole:
-            notes = combine_notes(self.files.notes(location), notes)
-        metadata, changes = self.files.prepare(
-            location,
-            name,
-            data.schema,
-            whole=whole,
-            allow_schema_change=isinstance(mode, Replace) and mode.allow_schema_change,
-            partition_by=by if by is not None and _few_values(data, by) else None,
-            notes=notes,
-        )
-        fitted = fit(data, metadata.schema())
-        added = self.files.write_data(metadata, fitted)
-        match mode:
-            case Replace():
-                return self.files.stage(metadata, added, keep=(), schema_changes=changes)
-            case Append():
-                return self.files.stage(metadata, added, keep="all", schema_changes=changes)
-            case ReplacePartitions(by=column):
-                room = make_room(self.files, metadata, (column,), fitted)
-            case MergeOn(keys=keys):
-                room = make_room(self.files, metadata, keys, fitted)
-            case _:
-                assert_never(mode)
-        return self.files.stage(metadata, [*room.rewritten, *added], keep=room.kept, schema_changes=changes)
-
     def _rebase_table(self, change: publishing.Change) -> Staged:
         """The branch's new files on top of what the other side has now."""
         files = self.files
@@ -458,11 +403,6 @@ def _pointer(name: TableName, staged: Staged) -> Pointer:
         rows=staged.rows,
         columns=staged.columns,
     )
-
-
-def _few_values(data: ArrowTable, column: str, limit: int = 1000) -> bool:
-    """Whether a file for each value of a column makes sense."""
-    return len(data.column(column).unique()) <= limit
 
 
 def _refuse_near_name(tx: Session, at: CommitRow, name: TableName) -> None:
