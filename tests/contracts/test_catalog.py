@@ -24,16 +24,25 @@ from pilotline.domain.tables import (
     BadTableName,
     Column,
     MergeOn,
+    Namespace,
     NoSuchTable,
     Replace,
     ReplacePartitions,
+    SetComment,
+    SetLayout,
+    SetOwner,
+    SetProperty,
     TableName,
 )
+from pilotline.lake.changing import changes
 from pilotline.lake.errors import (
     BadBranch,
     BadFilter,
     BadKeys,
+    BadLayout,
+    BadProperty,
     BranchNotOpen,
+    NamespaceInUse,
     NeedsRebase,
     NoSuchColumn,
     NoSuchRef,
@@ -91,6 +100,194 @@ class CatalogContract:
     @pytest.fixture
     def catalog(self, tmp_path):
         raise NotImplementedError
+
+    # -- What changed --------------------------------------------------------------------------------------------------
+
+    def changed(self, catalog, since, until="main", **more):
+        found = changes(catalog, ORDERS, OWNER, since, until, **more)
+        lists = [None if one is None else one.read_all().to_pylist() for one in (found.added, found.removed)]
+        return [sorted(one, key=str) if one else one for one in lists]
+
+    def test_rows_that_were_appended_are_what_changed(self, catalog):
+        first = land(catalog, orders(1, 2)).id
+        land(catalog, orders(3), Append(), branch="two")
+        land(catalog, orders(4), Append(), branch="three")
+        assert self.changed(catalog, first)[0] == [{"id": 3}, {"id": 4}]
+        assert self.changed(catalog, "main~1")[0] == [{"id": 4}]
+        assert self.changed(catalog, "main")[0] == []
+        assert self.changed(catalog, "main~3")[0] == [{"id": 1}, {"id": 2}, {"id": 3}, {"id": 4}]
+
+    def test_rows_that_were_written_anew_cancel_out(self, catalog):
+        first = land(catalog, orders(1, 2, 2, 3, n=[0, 0, 0, None])).id
+        land(catalog, orders(1, 2, 3, 5, n=[9, 0, None, 0]), branch="two")
+        added, removed = self.changed(catalog, first)
+        assert added == [{"id": 1, "n": 9}, {"id": 5, "n": 0}]
+        assert removed == [{"id": 1, "n": 0}, {"id": 2, "n": 0}]
+
+    def test_a_newer_column_was_null_before(self, catalog):
+        first = land(catalog, orders(1, 2)).id
+        land(catalog, orders(1, 3, n=pa.array([None, 7], pa.int64())), branch="two")
+        added, removed = self.changed(catalog, first)
+        assert (added, removed) == ([{"id": 3, "n": 7}], [{"id": 2, "n": None}])
+        assert self.changed(catalog, first, columns=["id"]) == [[{"id": 3}], [{"id": 2}]]
+
+    def test_changes_are_governed(self, catalog):
+        first = land(catalog, orders(1, n=[1])).id
+        land(catalog, orders(2, 3, n=[2, 3]), Append(), branch="two")
+        scope = Scope(rows=Compare("id", "<", 3), columns=("id",), because=("a test",))
+        found = changes(catalog, ORDERS, scope, first)
+        assert found.added.read_all().to_pylist() == [{"id": 2}]
+        with pytest.raises(NoSuchColumn):
+            changes(catalog, ORDERS, scope, first, columns=["n"])
+
+    # -- Names, and what is said of tables -----------------------------------------------------------------------------
+
+    def test_a_renamed_table_is_found_under_its_new_name_and_before_under_its_old_one(self, catalog):
+        before = land(catalog, orders(1, 2)).id
+        catalog.create_branch("mine")
+        catalog.rename("mine", ORDERS, TableName("shop", "sold"))
+        assert [str(info.table) for info in catalog.tables("mine")] == ["shop.sold"]
+        assert ids(catalog, "main") == [1, 2]
+        catalog.publish("mine", require_checked=False)
+        assert [row["id"] for row in rows_of(catalog, TableName("shop", "sold"))] == [1, 2]
+        with pytest.raises(NoSuchTable):
+            catalog.table(ORDERS, "main")
+        assert ids(catalog, before) == [1, 2]
+        catalog.undo(catalog.resolve("main").id)
+        assert ids(catalog, "main") == [1, 2]
+
+    def test_a_name_that_is_taken_is_refused_for_a_table(self, catalog):
+        catalog.create_branch("mine")
+        put(catalog, "mine", orders(1))
+        put(catalog, "mine", orders(2), name=DAYS)
+        for taken in (DAYS, TableName("sales", "Days")):
+            with pytest.raises(BadTableName):
+                catalog.rename("mine", ORDERS, taken)
+        with pytest.raises(NoSuchTable):
+            catalog.rename("mine", TableName("sales", "none"), TableName("a", "b"))
+        catalog.rename("mine", ORDERS, TableName("sales", "Orders"))
+
+    def test_a_table_renamed_here_and_written_there_conflicts(self, catalog):
+        land(catalog, orders(1))
+        catalog.create_branch("mine")
+        catalog.rename("mine", ORDERS, DAYS)
+        land(catalog, orders(2), branch="theirs")
+        with pytest.raises(PublishConflict):
+            catalog.publish("mine", require_checked=False)
+
+    def test_a_dropped_table_comes_back_as_it_was_last(self, catalog):
+        land(catalog, orders(1))
+        catalog.create_branch("mine")
+        with pytest.raises(BadTableName):
+            catalog.undrop("mine", ORDERS)
+        put(catalog, "mine", orders(1, 2))
+        catalog.drop("mine", ORDERS)
+        commit = catalog.undrop("mine", ORDERS)
+        assert commit.kind == "undrop"
+        assert ids(catalog, "mine") == [1, 2]
+        with pytest.raises(NoSuchTable):
+            catalog.undrop("mine", DAYS)
+
+    def test_a_table_dropped_on_main_comes_back_on_a_branch(self, catalog):
+        land(catalog, orders(1))
+        catalog.create_branch("gone")
+        catalog.drop("gone", ORDERS)
+        catalog.publish("gone", require_checked=False)
+        catalog.create_branch("back")
+        catalog.undrop("back", ORDERS)
+        catalog.publish("back", require_checked=False)
+        assert ids(catalog, "main") == [1]
+
+    def test_what_is_said_of_a_table_travels_with_its_branch(self, catalog):
+        land(catalog, orders(1))
+        catalog.create_branch("mine")
+        said = [
+            SetComment(text="what was sold"),
+            SetOwner(owner="ann"),
+            SetComment(text="of the shop", column="id"),
+            SetOwner(owner="bob", column="id"),
+            SetProperty(name="team", value="sales"),
+        ]
+        commit = catalog.alter("mine", ORDERS, said, message="say what it is")
+        assert (commit.kind, commit.tables) == ("alter", (ORDERS,))
+        info = catalog.table(ORDERS, "mine")
+        assert (info.comment, info.owner) == ("what was sold", "ann")
+        assert [(one.comment, one.owner) for one in info.columns if one.name == "id"] == [("of the shop", "bob")]
+        assert catalog.table(ORDERS, "main").comment == ""
+        put(catalog, "mine", orders(2), mode=Append())
+        assert catalog.table(ORDERS, "mine").columns == info.columns
+        catalog.publish("mine", require_checked=False)
+        assert catalog.table(ORDERS, "main").owner == "ann"
+        assert ids(catalog, "main") == [1, 2]
+
+    def test_a_table_about_which_only_something_was_said_has_the_same_rows(self, catalog):
+        land(catalog, orders(1))
+        catalog.create_branch("mine")
+        catalog.alter("mine", ORDERS, [SetComment(text="x")])
+        assert catalog.table(ORDERS, "mine").snapshot == catalog.table(ORDERS, "main").snapshot
+        assert catalog.publish("mine", require_checked=False).tables == (ORDERS,)
+
+    def test_what_cannot_be_said_of_a_table_is_refused(self, catalog):
+        catalog.create_branch("mine")
+        put(catalog, "mine", orders(1))
+        head = catalog.resolve("mine")
+        for change, error in [
+            (SetComment(text="x", column="none"), NoSuchColumn),
+            (SetOwner(owner="x", column="none"), NoSuchColumn),
+            (SetProperty(name="gc.enabled", value="true"), BadProperty),
+            (SetLayout(partition_by=("none",)), BadLayout),
+            (SetLayout(sort_by=("none desc",)), BadLayout),
+        ]:
+            with pytest.raises(error):
+                catalog.alter("mine", ORDERS, [change])
+        with pytest.raises(NoSuchTable):
+            catalog.alter("mine", DAYS, [SetComment(text="x")])
+        assert catalog.resolve("mine") == head
+
+    def test_a_layout_changes_no_row(self, catalog):
+        catalog.create_branch("mine")
+        put(catalog, "mine", orders(3, 1, 2))
+        catalog.alter("mine", ORDERS, [SetLayout(partition_by=("bucket(4, id)",), sort_by=("id desc",))])
+        put(catalog, "mine", orders(5, 4, 9), mode=Append())
+        assert sorted(ids(catalog, "mine")) == [1, 2, 3, 4, 5, 9]
+        catalog.alter("mine", ORDERS, [SetLayout()])
+        put(catalog, "mine", orders(7), mode=Append())
+        assert sorted(ids(catalog, "mine")) == [1, 2, 3, 4, 5, 7, 9]
+
+    def test_rows_are_deleted_by_a_filter(self, catalog):
+        catalog.create_branch("mine")
+        put(catalog, "mine", orders(1, 2, 3, 4))
+        assert catalog.delete("mine", ORDERS, Compare("id", ">", 2)) == 2
+        assert ids(catalog, "mine") == [1, 2]
+        head = catalog.resolve("mine")
+        assert catalog.delete("mine", ORDERS, Compare("id", ">", 2)) == 0
+        assert catalog.resolve("mine") == head
+        with pytest.raises(NoSuchColumn):
+            catalog.delete("mine", ORDERS, Compare("none", "=", 1))
+        with pytest.raises(BadFilter):
+            catalog.delete("mine", ORDERS, Compare("id", "=", "one"))
+        assert catalog.delete("mine", ORDERS, In("id", (1, 2))) == 2
+        assert ids(catalog, "mine") == []
+
+    def test_rows_of_which_a_filter_is_unknown_are_not_deleted(self, catalog):
+        catalog.create_branch("mine")
+        put(catalog, "mine", pa.table({"id": [1, None, 3]}))
+        assert catalog.delete("mine", ORDERS, NotFilter(Compare("id", "=", 1))) == 1
+        assert ids(catalog, "mine") == [1, None]
+
+    def test_namespaces_are_those_of_tables_and_those_that_somebody_spoke_of(self, catalog):
+        assert catalog.namespaces() == ()
+        land(catalog, orders(1))
+        catalog.put_namespace(Namespace(name="lab", comment="to try things", owner="ann", properties={"a": "b"}))
+        assert [(each.name, each.owner) for each in catalog.namespaces()] == [("lab", "ann"), ("sales", "")]
+        catalog.put_namespace(Namespace(name="sales", owner="bob"))
+        with pytest.raises(NamespaceInUse, match=r"sales\.orders"):
+            catalog.remove_namespace("sales")
+        catalog.remove_namespace("lab")
+        with pytest.raises(NoSuchRef):
+            catalog.remove_namespace("lab")
+        with pytest.raises(BadTableName):
+            catalog.put_namespace(Namespace(name="not one"))
 
     # -- Branches and commits ------------------------------------------------------------------------------------------
 

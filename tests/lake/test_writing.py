@@ -106,7 +106,6 @@ def test_what_is_no_stream_is_refused():
 
 
 def test_a_stream_is_cut_into_files_and_only_as_much_is_held(lake, monkeypatch):
-    monkeypatch.setattr(staging, "PART_BYTES", 8000)
     monkeypatch.setattr(staging.parts_of, "__defaults__", (8000,))
     given = [pa.table({"id": list(range(n * 1000, n * 1000 + 1000))}) for n in range(5)]
     written = lake.write("mine", ORDERS, batches(*given), Replace())

@@ -66,6 +66,8 @@ COMMANDS: tuple[Command, ...] = (
     Command("undo", "pilotline.cli.undo", "publish the state before a publish, for all of its tables at once"),
     Command("branch", "pilotline.cli.branch", "list, make or delete branches"),
     Command("tag", "pilotline.cli.tag", "give a state of all tables a name that stays"),
+    Command("table", "pilotline.cli.table", "rename, drop, describe, lay out, delete from or compact a table"),
+    Command("lake", "pilotline.cli.lake", "look whether all files of the tables are there; remove what nothing needs"),
     Command("sql", "pilotline.cli.sql", "ask the tables of a branch a question in SQL"),
     Command("explain", "pilotline.cli.explain", "print what an error code means and what to do"),
 )

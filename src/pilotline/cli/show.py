@@ -52,7 +52,18 @@ def run(args: Namespace, out: Out) -> int:
             "at": commit.id,
             "rows": info.rows,
             "snapshot": info.snapshot,
-            "columns": [{"name": each.name, "type": each.type, "nullable": each.nullable} for each in info.columns],
+            "comment": info.comment,
+            "owner": info.owner,
+            "columns": [
+                {
+                    "name": each.name,
+                    "type": each.type,
+                    "nullable": each.nullable,
+                    "comment": each.comment,
+                    "owner": each.owner,
+                }
+                for each in info.columns
+            ],
             "changed": {"commit": info.commit, "author": info.author, "at": info.at},
             "made_by": _origin(records, info),
             "first": rows_as_json(rows),
@@ -104,8 +115,12 @@ def _print(
     out.say(f"changed {age(info.at)} by {by} in commit {info.commit[:8]}")
     if origin and origin["read"]:
         out.say("made from " + ", ".join(each["name"] for each in origin["read"]))
+    if info.comment:
+        out.say(info.comment)
+    if info.owner:
+        out.say(f"ask {info.owner}")
     out.say()
-    types = {each.name: each.type for each in info.columns}
+    known = {each.name: each for each in info.columns}
     if rows:
         out.table(columns, [[shown(row[name]) for name in columns] for row in rows])
         left = info.rows - len(rows)
@@ -114,7 +129,9 @@ def _print(
         out.say()
     wide = max((len(name) for name in columns), default=0)
     for name in columns:
-        out.say(f"  {name:<{wide}}  {out.styled(types.get(name, ''), 'cyan')}")
+        column = known[name]
+        said = "  ".join(part for part in (column.comment, f"(ask {column.owner})" if column.owner else "") if part)
+        out.say(f"  {name:<{wide}}  {out.styled(column.type, 'cyan')}{f'  {said}' if said else ''}")
 
 
 def _write(lake: Lake, commit: Commit, info: TableInfo, args: Namespace, out: Out) -> int:

@@ -7,13 +7,13 @@ private, checked, and then published, which makes one new commit of the parent. 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, NewType, TypeAlias
 
 from pilotline.domain.errors import LakeError, did_you_mean
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
     from datetime import datetime
 
 __all__ = [
@@ -28,10 +28,16 @@ __all__ = [
     "CommitId",
     "CommitKind",
     "MergeOn",
+    "Namespace",
     "NoSuchTable",
     "Replace",
     "ReplacePartitions",
+    "SetComment",
+    "SetLayout",
+    "SetOwner",
+    "SetProperty",
     "SnapshotId",
+    "TableChange",
     "TableInfo",
     "TableName",
     "WriteMode",
@@ -116,7 +122,9 @@ class TableName:
         return f"{self.namespace}.{self.name}"
 
 
-CommitKind: TypeAlias = Literal["init", "write", "drop", "publish", "undo", "rebase"]
+CommitKind: TypeAlias = Literal[
+    "init", "write", "drop", "publish", "undo", "rebase", "rename", "undrop", "alter", "delete", "compact"
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -174,6 +182,9 @@ class Column:
     name: str
     type: str
     nullable: bool = True
+    comment: str = ""
+    #: Who is asked about it, where that is not the table's owner.
+    owner: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -188,6 +199,57 @@ class TableInfo:
     commit: CommitId
     author: str
     at: datetime
+    comment: str = ""
+    owner: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Namespace:
+    """The first part of the names of tables, and what was said of it."""
+
+    name: str
+    comment: str = ""
+    owner: str = ""
+    properties: Mapping[str, str] = field(default_factory=dict[str, str])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetComment:
+    """Say what a table is, or one of its columns."""
+
+    text: str
+    column: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetOwner:
+    """Say who is asked about a table, or about one of its columns."""
+
+    owner: str
+    column: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetProperty:
+    """Give a table a property of Iceberg's or of one's own; None takes it away."""
+
+    name: str
+    value: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetLayout:
+    """How files that are written from now on are divided and sorted.
+
+    ``partition_by``: columns, or ``year(at)``, ``month(at)``, ``day(at)``, ``hour(at)``, ``bucket(16, id)``,
+    ``truncate(4, code)``. ``sort_by``: columns, or ``at desc``.
+    """
+
+    partition_by: tuple[str, ...] = ()
+    sort_by: tuple[str, ...] = ()
+
+
+TableChange: TypeAlias = SetComment | SetOwner | SetProperty | SetLayout
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,8 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
+from pilotline.domain.errors import did_you_mean
+from pilotline.lake.errors import NamespaceInUse, NoSuchRef
+
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from contextlib import AbstractContextManager
     from datetime import datetime
 
@@ -19,14 +22,16 @@ if TYPE_CHECKING:
         Branch,
         Commit,
         CommitId,
+        Namespace,
         SnapshotId,
+        TableChange,
         TableInfo,
         TableName,
         WriteMode,
     )
     from pilotline.lake.arrow_types import ArrowReader, ArrowTable
 
-__all__ = ["Catalog", "CatalogReader", "FrameNotes", "Published", "Ref", "Transaction", "Written"]
+__all__ = ["Catalog", "CatalogReader", "Compacted", "FrameNotes", "Published", "Ref", "Transaction", "Written"]
 
 #: A pinned commit, or what names one: a branch, a tag, a commit id (its first 4 letters are enough), a time (main as it
 #: was then), each with ``~N`` for N commits before.
@@ -62,6 +67,33 @@ class Published:
 
     commit: Commit
     tables: tuple[TableName, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Compacted:
+    """What joining a table's small files did."""
+
+    table: TableName
+    files_before: int
+    files_after: int
+
+
+def no_namespace(name: str, known: Iterable[str]) -> NoSuchRef:
+    """The error for a namespace that nobody said anything about."""
+    return NoSuchRef(
+        f"nothing was said of a namespace '{name}'.{did_you_mean(name, known)}", try_next="pilotline ls", namespace=name
+    )
+
+
+def namespace_in_use(name: str, tables: Sequence[TableName]) -> NamespaceInUse:
+    """The error for a namespace that has tables."""
+    listed = ", ".join(map(str, tables[:5])) + (", ..." if len(tables) > 5 else "")
+    return NamespaceInUse(
+        f"the namespace '{name}' has tables: {listed}",
+        try_next=f"pilotline table drop {tables[0]} first",
+        namespace=name,
+        tables=[str(each) for each in tables],
+    )
 
 
 class CatalogReader(Protocol):
@@ -114,6 +146,10 @@ class CatalogReader(Protocol):
         """All tags."""
         ...
 
+    def namespaces(self, at: Ref = "main") -> tuple[Namespace, ...]:
+        """The namespaces that have tables at a commit, and those that somebody said something about."""
+        ...
+
     def scan(
         self,
         name: TableName,
@@ -136,11 +172,18 @@ class CatalogReader(Protocol):
         ...
 
     def scan_difference(
-        self, name: TableName, scope: Scope, before: Ref, after: Ref, *, columns: Sequence[str]
+        self,
+        name: TableName,
+        scope: Scope,
+        before: Ref,
+        after: Ref,
+        *,
+        columns: Sequence[str],
+        new_columns: Sequence[str] | None = None,
     ) -> tuple[ArrowReader, ArrowReader]:
         """The rows of a table at two commits, without rows that are known to be in both.
 
-        What is left out is left out as often on both sides.
+        What is left out is left out as often on both sides. Of the later state ``new_columns`` are read, where given.
 
         Raises:
             NoSuchTable: not there at one of the commits.
@@ -193,6 +236,61 @@ class Catalog(CatalogReader, Protocol):
 
         Raises:
             NoSuchTable: it is not there.
+        """
+        ...
+
+    def undrop(self, branch: str, name: TableName, *, author: str = "", message: str = "") -> Commit:
+        """Put a table that was dropped back as it was last.
+
+        Raises:
+            NoSuchTable: it was never there.
+            BadTableName: it is there.
+            Expired: the files of its last state were given up.
+        """
+        ...
+
+    def rename(self, branch: str, name: TableName, to: TableName, *, author: str = "", message: str = "") -> Commit:
+        """Give a table another name, in the same namespace or another; no file is touched.
+
+        Raises:
+            NoSuchTable: it is not there.
+            BadTableName: the other name is taken.
+        """
+        ...
+
+    def alter(
+        self, branch: str, name: TableName, changes: Sequence[TableChange], *, author: str = "", message: str = ""
+    ) -> Commit:
+        """Say things of a table and its columns, or how its files are laid out from now on; its rows stay.
+
+        Raises:
+            NoSuchTable: it is not there.
+            NoSuchColumn: a change is about a column that is not there.
+            BadLayout: it cannot be divided or sorted so.
+            BadProperty: a property is one that Pilotline itself sets.
+        """
+        ...
+
+    def delete(self, branch: str, name: TableName, where: Filter, *, author: str = "", message: str = "") -> int:
+        """Delete the rows for which a filter is true; returns how many there were. Without any, nothing is committed.
+
+        Raises:
+            NoSuchTable: it is not there.
+            NoSuchColumn: the filter names a column that is not there.
+            BadFilter: it does not fit a column's type.
+        """
+        ...
+
+    def put_namespace(self, namespace: Namespace) -> None:
+        """Say something of a namespace; it holds for all branches, and replaces what was said before."""
+        ...
+
+    def remove_namespace(self, name: str) -> None:
+        """Take back what was said of a namespace.
+
+        Raises:
+            NoSuchRef: nothing was.
+            NamespaceInUse: it has tables on main.
         """
         ...
 

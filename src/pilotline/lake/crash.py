@@ -21,6 +21,8 @@ CrashPoint: TypeAlias = Literal[
     "rebase-files-written",
     "rebase-before-commit",
     "undo-before-commit",
+    "sweep-given-up",
+    "sweep-removed",
 ]
 
 POINTS: tuple[CrashPoint, ...] = CrashPoint.__args__  # pyright: ignore[reportAttributeAccessIssue] - a Literal's own words

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from pathlib import Path
 
-__all__ = ["Database", "Session", "SqliteDatabase", "named_statements", "statements_of"]
+__all__ = ["Database", "Session", "SqliteDatabase", "named_statements", "statements_of", "undo"]
 
 _NAME = re.compile(r"^-- (\w+) --$", re.MULTILINE)
 
@@ -70,6 +70,14 @@ class Database(Protocol):
 
     def writing(self) -> AbstractContextManager[Session]:
         """A transaction that holds the write lock from its start; all of it is kept, or nothing."""
+        ...
+
+    def step_back(self, component: str, version: int) -> None:
+        """Bring the tables of a component back to an earlier version, for an older Pilotline to use.
+
+        Raises:
+            LakeTooNew: this Pilotline does not know the way back.
+        """
         ...
 
     def close(self) -> None:
@@ -135,6 +143,12 @@ class SqliteDatabase:
         except BaseException:
             connection.rollback()
             raise
+
+    def step_back(self, component: str, version: int) -> None:
+        """See ``Database.step_back``."""
+        migrations, _ = self._migrations[component]
+        with self.writing() as tx:
+            undo(tx, migrations, component, version, self.where, _WORDS)
 
     def close(self) -> None:
         """Close this thread's connection."""
@@ -231,6 +245,32 @@ def statements_of(script: Path, words: Mapping[str, str]) -> Iterator[str]:
         if sqlite3.complete_statement(statement):
             yield statement
             statement = ""
+
+
+def undo(
+    tx: Session, migrations: Sequence[Path], component: str, version: int, where: str, words: Mapping[str, str]
+) -> None:
+    """Run the ways back from the version that there is; each script ``x.sql`` has its own in ``x.down.sql``.
+
+    Raises:
+        LakeTooNew: one has none, or the tables are of a version that is not known.
+    """
+    ((now,),) = tx.execute("SELECT version FROM schema_version WHERE component = :component", component=component)
+    back = [script.with_suffix(".down.sql") for script in reversed(migrations[version:now])]
+    if now > len(migrations) or not all(script.exists() for script in back):
+        raise LakeTooNew(
+            f"{where} has version {now} of its {component} tables, and there is no way back to {version}",
+            try_next="uv tool upgrade pilotline",
+            path=where,
+        )
+    for script in back:
+        for statement in statements_of(script, words):
+            tx.execute(statement)
+    tx.execute(
+        "UPDATE schema_version SET version = :version WHERE component = :component",
+        version=min(version, now),
+        component=component,
+    )
 
 
 @contextmanager

@@ -25,7 +25,11 @@ LakeError                    PL200
 ├── LakeDamaged              PL240  a file that the catalog points at is not there
 ├── DatabaseUnreachable      PL241  the catalog's database does not answer
 ├── StorageUnreachable       PL242  where the tables' files are does not answer
-└── BadStorage               PL243  the settings name no place for tables
+├── BadStorage               PL243  the settings name no place for tables
+├── Expired                  PL244  a sweep gave up the files of this state
+├── BadLayout                PL245  a table cannot be divided or sorted so
+├── NamespaceInUse           PL246  it has tables, so it stays
+└── BadProperty              PL247  a property that Pilotline itself sets
 """
 
 from __future__ import annotations
@@ -42,13 +46,17 @@ __all__ = [
     "BadBranch",
     "BadFilter",
     "BadKeys",
+    "BadLayout",
+    "BadProperty",
     "BadStorage",
     "BranchNotOpen",
     "Conflict",
     "DatabaseUnreachable",
+    "Expired",
     "LakeBusy",
     "LakeDamaged",
     "LakeTooNew",
+    "NamespaceInUse",
     "NeedsRebase",
     "NoSuchColumn",
     "NoSuchRef",
@@ -189,6 +197,32 @@ class BadStorage(LakeError):
     """What the settings name is no place for tables."""
 
     code = "PL243"
+    exit_status = 2
+
+
+class Expired(LakeError):
+    """A sweep gave up the files of this state of a table."""
+
+    code = "PL244"
+
+
+class BadLayout(LakeError):
+    """A table cannot be divided or sorted so."""
+
+    code = "PL245"
+    exit_status = 2
+
+
+class NamespaceInUse(LakeError):
+    """The namespace has tables, so it stays."""
+
+    code = "PL246"
+
+
+class BadProperty(LakeError):
+    """A property that Pilotline itself sets."""
+
+    code = "PL247"
     exit_status = 2
 
 

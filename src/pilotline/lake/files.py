@@ -13,11 +13,13 @@ import uuid
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import islice
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal, assert_never
 
-from pilotline.domain.tables import Column, SnapshotId
+from pilotline.domain.errors import did_you_mean
+from pilotline.domain.tables import Column, SetComment, SetLayout, SetOwner, SetProperty, SnapshotId
 from pilotline.lake.crash import reached
-from pilotline.lake.errors import LakeDamaged, NotATable
+from pilotline.lake.errors import BadProperty, LakeDamaged, NoSuchColumn, NotATable
+from pilotline.lake.layout import partition_spec, sort_columns, sort_order
 from pilotline.lake.schemas import evolve
 from pilotline.lake.storage import moved
 
@@ -31,14 +33,18 @@ if TYPE_CHECKING:
     from pyiceberg.table import FileScanTask
     from pyiceberg.table.metadata import TableMetadata
 
-    from pilotline.domain.tables import TableName
+    from pilotline.domain.tables import TableChange, TableName
     from pilotline.lake.arrow_types import ArrowBatch, ArrowSchema, ArrowTable
     from pilotline.lake.storage import Storage
 
-__all__ = ["NOTES", "Files", "Staged"]
+__all__ = ["NOTES", "Files", "Part", "Staged"]
 
 #: The table property that keeps what the data was as a frame.
 NOTES: Final = "pilotline.frame"
+#: Those that keep what people say, under the names that other engines know where there are any.
+_COMMENT: Final = "comment"
+_OWNER: Final = "owner"
+_COLUMN_OWNER: Final = "pilotline.column-owner."
 
 _PROPERTIES: Final = {
     "write.parquet.compression-codec": "zstd",
@@ -55,6 +61,12 @@ _PROPERTIES: Final = {
     "commit.retry.num-retries": "20",
     "commit.retry.min-wait-ms": "20",
 }
+#: What no one may set: it would let another engine delete files that branches share, or make the lake forget.
+_OUR_PROPERTIES: Final = {
+    "write.metadata.previous-versions-max",
+    "write.metadata.delete-after-commit.enabled",
+    "gc.enabled",
+}
 #: More manifests than this are written together at the next change.
 _MANY_MANIFESTS: Final = 32
 #: So many files are read ahead; it bounds memory.
@@ -70,7 +82,21 @@ class Staged:
     rows: int
     columns: tuple[Column, ...]
     operation: Literal["append", "replace"]
+    comment: str = ""
+    owner: str = ""
     schema_changes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """A file that a state of a table is made of."""
+
+    #: From the root.
+    path: str
+    #: Bytes, where it is written down.
+    size: int | None = None
+    #: Of a data file.
+    rows: int | None = None
 
 
 class Files:
@@ -181,6 +207,9 @@ class Files:
 
         if data.num_rows == 0 or data.num_columns == 0:
             return []
+        order = sort_columns(metadata)
+        if order:
+            data = data.sort_by(order)
         with self.storage.errors():
             files = list(_dataframe_to_data_files(metadata, data, self.io, write_uuid=uuid.uuid4()))
             for file in files:
@@ -200,6 +229,11 @@ class Files:
         with self.storage.errors():
             return self._stage(metadata, added, keep=keep, schema_changes=schema_changes)
 
+    def stage_in_order(self, metadata: TableMetadata, files: Sequence[ManifestEntry | DataFile]) -> Staged:
+        """Write the state that holds these files in this order: entries are there already, data files are new."""
+        with self.storage.errors():
+            return self._stage(metadata, (), keep=(), schema_changes=(), ordered=files)
+
     def _stage(
         self,
         metadata: TableMetadata,
@@ -207,6 +241,7 @@ class Files:
         *,
         keep: Sequence[ManifestEntry] | Literal["all"],
         schema_changes: tuple[str, ...],
+        ordered: Sequence[ManifestEntry | DataFile] = (),
     ) -> Staged:
         from pyiceberg.table.refs import SnapshotRefType
         from pyiceberg.table.snapshots import Operation, Summary
@@ -216,6 +251,8 @@ class Files:
         sequence = metadata.next_sequence_number()
         kept = self._kept_manifests(metadata, keep, snapshot_id)
         manifests = [*kept, *self._manifest(metadata, added, snapshot_id)]
+        if ordered:
+            manifests = self._existing(metadata, ordered, snapshot_id)
         manifest_list = self._manifest_list(metadata, manifests, snapshot_id, sequence)
         reached("manifests-written")
         old = metadata.current_snapshot()
@@ -248,9 +285,34 @@ class Files:
             metadata_location=self._write_metadata(after, sequence),
             snapshot=SnapshotId(str(snapshot_id)),
             rows=rows,
-            columns=columns_of_schema(after.schema()),
+            columns=columns_of(after),
+            comment=after.properties.get(_COMMENT, ""),
+            owner=after.properties.get(_OWNER, ""),
             operation="append" if keep == "all" else "replace",
             schema_changes=schema_changes,
+        )
+
+    def restate(self, location: str, changes: Sequence[TableChange], *, rows: int, snapshot: SnapshotId) -> Staged:
+        """The same rows with other things said of them, or with another layout for the files that come.
+
+        Raises:
+            NoSuchColumn: a change is about a column that is not there.
+            BadLayout: a table cannot be divided or sorted so.
+            BadProperty: a property is one that Pilotline itself sets.
+        """
+        metadata = self.load(location)
+        for change in changes:
+            metadata = _changed(metadata, change)
+        with self.storage.errors():
+            written = self._write_metadata(metadata, metadata.next_sequence_number() - 1)
+        return Staged(
+            metadata_location=written,
+            snapshot=snapshot,
+            rows=rows,
+            columns=columns_of(metadata),
+            operation="replace",
+            comment=metadata.properties.get(_COMMENT, ""),
+            owner=metadata.properties.get(_OWNER, ""),
         )
 
     def rebase(self, theirs: str, ours: str, added: Sequence[DataFile]) -> Staged:
@@ -280,40 +342,40 @@ class Files:
         return self._existing(metadata, keep, snapshot_id)
 
     def _existing(
-        self, metadata: TableMetadata, entries: Sequence[ManifestEntry], snapshot_id: int
+        self, metadata: TableMetadata, entries: Sequence[ManifestEntry | DataFile], snapshot_id: int
     ) -> list[ManifestFile]:
-        from pyiceberg.manifest import write_manifest
+        """A manifest for each division of the table, with the files in this order."""
+        from pyiceberg.manifest import DataFile, write_manifest
+
+        def spec_of(entry: ManifestEntry | DataFile) -> int:
+            return metadata.default_spec_id if isinstance(entry, DataFile) else entry.data_file.spec_id
 
         written: list[ManifestFile] = []
-        for spec_id in dict.fromkeys(entry.data_file.spec_id for entry in entries):
+        for spec_id in dict.fromkeys(map(spec_of, entries)):
             output = self.io.new_output(f"{metadata.location}/metadata/{uuid.uuid4()}-m0.avro")
             with write_manifest(
                 2, metadata.specs()[spec_id], metadata.schema(), output, snapshot_id, "deflate"
             ) as writer:
                 for entry in entries:
-                    if entry.data_file.spec_id == spec_id:
+                    if spec_of(entry) != spec_id:
+                        continue
+                    if isinstance(entry, DataFile):
+                        writer.add(_added(entry, snapshot_id))
+                    else:
                         writer.existing(entry)
             written.append(writer.to_manifest_file())
             self.storage.flush(output.location)
         return written
 
     def _manifest(self, metadata: TableMetadata, added: Sequence[DataFile], snapshot_id: int) -> list[ManifestFile]:
-        from pyiceberg.manifest import ManifestEntry, ManifestEntryStatus, write_manifest
+        from pyiceberg.manifest import write_manifest
 
         if not added:
             return []
         output = self.io.new_output(f"{metadata.location}/metadata/{uuid.uuid4()}-m0.avro")
         with write_manifest(2, metadata.spec(), metadata.schema(), output, snapshot_id, "deflate") as writer:
             for file in added:
-                writer.add(
-                    ManifestEntry.from_args(
-                        status=ManifestEntryStatus.ADDED,
-                        snapshot_id=snapshot_id,
-                        sequence_number=None,
-                        file_sequence_number=None,
-                        data_file=file,
-                    )
-                )
+                writer.add(_added(file, snapshot_id))
         self.storage.flush(output.location)
         return [writer.to_manifest_file()]
 
@@ -395,6 +457,65 @@ class Files:
             file.spec_id = metadata.default_spec_id  # a manifest would say it
         return self.read(metadata, (FileScanTask(file) for file in files), columns)
 
+    def parts(self, location: str) -> Iterator[Part]:
+        """The other files that a state is made of.
+
+        Raises:
+            LakeDamaged: one that lists others is not there or cannot be read.
+        """
+        metadata = self.load(location)
+        snapshot = metadata.current_snapshot()
+        if snapshot is None:
+            return
+        yield Part(path=self._from_root(snapshot.manifest_list))
+        try:
+            with self.storage.errors():
+                for manifest in snapshot.manifests(self.io):
+                    yield Part(path=self._from_root(manifest.manifest_path), size=manifest.manifest_length)
+                    for entry in manifest.fetch_manifest_entry(self.io):
+                        file = entry.data_file
+                        rows = file.record_count if manifest.content == 0 else None
+                        yield Part(path=self._from_root(file.file_path), size=file.file_size_in_bytes, rows=rows)
+        except (OSError, ValueError) as error:
+            raise _damaged(location, error) from error
+
+    def made_of(self, location: str, seen: set[str]) -> set[str]:
+        """The paths of the other files that a state is made of; manifests in ``seen`` are not opened again.
+
+        Raises:
+            LakeDamaged: one cannot be read.
+        """
+        snapshot = self.load(location).current_snapshot()
+        if snapshot is None:
+            return set()
+        found = {self._from_root(snapshot.manifest_list)}
+        try:
+            with self.storage.errors():
+                for manifest in snapshot.manifests(self.io):
+                    found.add(self._from_root(manifest.manifest_path))
+                    if manifest.manifest_path in seen:
+                        continue
+                    seen.add(manifest.manifest_path)
+                    entries = manifest.fetch_manifest_entry(self.io)
+                    found.update(self._from_root(entry.data_file.file_path) for entry in entries)
+        except (OSError, ValueError) as error:
+            raise _damaged(location, error) from error
+        return found
+
+    def count_rows(self, path: str) -> int:
+        """The rows that a data file says it has; -1 where it cannot be read."""
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        try:
+            with self.storage.errors(), self.io.new_input(f"{self.storage.root}/{path}").open() as file:
+                return int(pq.ParquetFile(pa.PythonFile(file, mode="r")).metadata.num_rows)
+        except (OSError, ValueError):
+            return -1
+
+    def _from_root(self, location: str) -> str:
+        return self._here(location)[len(self.storage.root) + 1 :]
+
     # -- Places --------------------------------------------------------------------------------------------------------
 
     def _load_now(self, location: str) -> TableMetadata:
@@ -417,6 +538,103 @@ def columns_of_schema(schema: Schema) -> tuple[Column, ...]:
     return tuple(
         Column(name=field.name, type=str(field.field_type), nullable=not field.required) for field in schema.fields
     )
+
+
+def columns_of(metadata: TableMetadata) -> tuple[Column, ...]:
+    """The columns, with what was said of them."""
+    return tuple(
+        Column(
+            name=field.name,
+            type=str(field.field_type),
+            nullable=not field.required,
+            comment=field.doc or "",
+            owner=metadata.properties.get(f"{_COLUMN_OWNER}{field.name}", ""),
+        )
+        for field in metadata.schema().fields
+    )
+
+
+def _added(file: DataFile, snapshot_id: int) -> ManifestEntry:
+    from pyiceberg.manifest import ManifestEntry, ManifestEntryStatus
+
+    return ManifestEntry.from_args(
+        status=ManifestEntryStatus.ADDED,
+        snapshot_id=snapshot_id,
+        sequence_number=None,
+        file_sequence_number=None,
+        data_file=file,
+    )
+
+
+def _changed(metadata: TableMetadata, change: TableChange) -> TableMetadata:
+    update = _updates()
+    updates: list[Any] = []
+    match change:
+        case SetComment(text=text, column=column):
+            if column is None:
+                updates.append(_property(_COMMENT, text or None))
+            else:
+                updates += _commented(metadata, column, text)
+        case SetOwner(owner=owner, column=column):
+            if column is not None:
+                _known(metadata, column)
+            updates.append(_property(_OWNER if column is None else f"{_COLUMN_OWNER}{column}", owner or None))
+        case SetProperty(name=name, value=value):
+            if name in {NOTES, _COMMENT, _OWNER, *_OUR_PROPERTIES} or name.startswith(_COLUMN_OWNER):
+                raise BadProperty(
+                    f"'{name}' is a property that Pilotline itself sets", try_next="choose another name", name=name
+                )
+            updates.append(_property(name, value))
+        case SetLayout(partition_by=partition_by, sort_by=sort_by):
+            updates += _laid_out(metadata, partition_by, sort_by)
+        case _:
+            assert_never(change)
+    return update.update_table_metadata(metadata, tuple(updates))
+
+
+def _commented(metadata: TableMetadata, column: str, text: str) -> list[Any]:
+    _known(metadata, column)
+    fields = [
+        field.model_copy(update={"doc": text or None}) if field.name == column else field
+        for field in metadata.schema().fields
+    ]
+    update = _updates()
+    schema = type(metadata.schema())(*fields, schema_id=max(each.schema_id for each in metadata.schemas) + 1)
+    return [update.AddSchemaUpdate(schema=schema), update.SetCurrentSchemaUpdate(schema_id=-1)]
+
+
+def _laid_out(metadata: TableMetadata, partition_by: Sequence[str], sort_by: Sequence[str]) -> list[Any]:
+    update = _updates()
+    spec, order = partition_spec(metadata, partition_by), sort_order(metadata, sort_by)
+    divided = [(field.source_id, str(field.transform)) for field in spec.fields]
+    specs = {
+        each.spec_id: [(field.source_id, str(field.transform)) for field in each.fields]
+        for each in metadata.partition_specs
+    }
+    there = next((number for number, fields in specs.items() if fields == divided), None)
+    updates: list[Any] = [] if there is not None else [update.AddPartitionSpecUpdate(spec=spec)]
+    updates.append(update.SetDefaultSpecUpdate(spec_id=-1 if there is None else there))
+    known = next((each.order_id for each in metadata.sort_orders if list(each.fields) == list(order.fields)), None)
+    if known is None:
+        updates.append(update.AddSortOrderUpdate(sort_order=order))
+    updates.append(update.SetDefaultSortOrderUpdate(sort_order_id=-1 if known is None else known))
+    return updates
+
+
+def _property(name: str, value: str | None) -> Any:
+    if value is None:
+        return _updates().RemovePropertiesUpdate(removals=[name])
+    return _updates().SetPropertiesUpdate(updates={name: value})
+
+
+def _known(metadata: TableMetadata, column: str) -> None:
+    names = [field.name for field in metadata.schema().fields]
+    if column not in names:
+        raise NoSuchColumn(
+            f"there is no column '{column}'.{did_you_mean(column, names)}",
+            try_next="pilotline show TABLE",
+            column=column,
+        )
 
 
 def _partition_is_lost(old: TableMetadata, schema: Schema) -> bool:

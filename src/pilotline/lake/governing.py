@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from pilotline.domain.tables import TableName
     from pilotline.lake.arrow_types import ArrowArray, ArrowBatch, ArrowReader, ArrowSchema, ArrowTable, ArrowType
 
-__all__ = ["Reading", "plan_reading", "pushed_down"]
+__all__ = ["Reading", "check_filter", "matching", "plan_reading", "pushed_down"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,6 +142,39 @@ def plan_reading(
 def _expression(where: Filter, schema: ArrowSchema) -> Any:
     """The Arrow expression of a filter in three-valued logic; None for every row."""
     return None if where == EVERY_ROW else _arrow(where, schema)
+
+
+def matching(where: Filter, rows: ArrowTable) -> ArrowArray:
+    """For each row whether a filter is true of it.
+
+    Raises:
+        BadFilter: it does not fit a column's type.
+    """
+    import numpy as np
+    import pyarrow as pa
+
+    expression = _expression(where, rows.schema)
+    numbered = rows.append_column("__row", pa.array(np.arange(rows.num_rows)))
+    hits = (numbered if expression is None else numbered.filter(expression)).column("__row").to_numpy()
+    found = np.zeros(rows.num_rows, dtype=bool)
+    found[hits] = True
+    return pa.array(found)
+
+
+def check_filter(table: TableName, known: Sequence[str], where: Filter) -> None:
+    """Refuse a filter on columns that are not there.
+
+    Raises:
+        NoSuchColumn: ``where`` names one.
+    """
+    for name in sorted(columns_of(where)):
+        if name not in known:
+            raise NoSuchColumn(
+                f"{table} has no column '{name}'.{did_you_mean(name, known)}",
+                try_next=f"pilotline show {table}",
+                table=str(table),
+                column=name,
+            )
 
 
 def _arrow(where: Filter, schema: ArrowSchema) -> Any:

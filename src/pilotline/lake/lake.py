@@ -7,14 +7,15 @@ files that nothing names. Files are never changed and never deleted here, so a r
 from __future__ import annotations
 
 import getpass
-from contextlib import nullcontext
+import json
+from contextlib import nullcontext, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from pilotline.domain.tables import BadTableName, SnapshotId
+from pilotline.domain.tables import MAIN, BadTableName, Namespace, SnapshotId, TableName
 from pilotline.lake import ledger, publishing
-from pilotline.lake.catalog import Published, Written
+from pilotline.lake.catalog import Compacted, Published, Written, namespace_in_use, no_namespace
 from pilotline.lake.crash import reached
 from pilotline.lake.database import SqliteDatabase
 from pilotline.lake.errors import BadBranch, LakeBusy
@@ -23,12 +24,12 @@ from pilotline.lake.ledger import SQL, CommitRow, Pointer
 from pilotline.lake.storage import LocalStorage, S3Storage
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from contextlib import AbstractContextManager
     from pathlib import Path
 
     from pilotline.domain.access import Filter, Scope
-    from pilotline.domain.tables import Branch, Commit, CommitId, TableInfo, TableName, WriteMode
+    from pilotline.domain.tables import Branch, Commit, CommitId, CommitKind, TableChange, TableInfo, WriteMode
     from pilotline.lake.arrow_types import ArrowReader, ArrowTable
     from pilotline.lake.catalog import FrameNotes, Ref, Transaction
     from pilotline.lake.database import Database, Session
@@ -59,6 +60,10 @@ def open_lake(
         rows = PostgresDatabase(database)
     storage = S3Storage(tables) if tables is not None else None
     return Lake(folder.resolve() / ".pilotline", author=author, database=rows, storage=storage)
+
+
+class _Nothing(Exception):
+    """There is nothing to change."""
 
 
 class Lake:
@@ -140,9 +145,12 @@ class Lake:
         with self.database.reading() as tx:
             return ledger.pointer_or_raise(tx, ledger.resolve(tx, at), name)
 
+    def _held(self, name: TableName, at: Ref) -> Pointer:
+        return ledger.held(self.pointer(name, at))
+
     def frame_notes(self, name: TableName, at: Ref) -> FrameNotes | None:
         """See ``CatalogReader.frame_notes``."""
-        return self.files.notes(_location(self.pointer(name, at)))
+        return self.files.notes(_location(self._held(name, at)))
 
     def log(self, ref: Ref = "main", *, limit: int | None = None, table: TableName | None = None) -> tuple[Commit, ...]:
         """See ``CatalogReader.log``."""
@@ -165,13 +173,20 @@ class Lake:
         filter: Filter | None = None,  # noqa: A002 - the word of the trade
     ) -> ArrowReader:
         """See ``CatalogReader.scan``."""
-        return self._scan(self.pointer(name, at), scope, columns, filter)
+        return self._scan(self._held(name, at), scope, columns, filter)
 
     def scan_difference(
-        self, name: TableName, scope: Scope, before: Ref, after: Ref, *, columns: Sequence[str]
+        self,
+        name: TableName,
+        scope: Scope,
+        before: Ref,
+        after: Ref,
+        *,
+        columns: Sequence[str],
+        new_columns: Sequence[str] | None = None,
     ) -> tuple[ArrowReader, ArrowReader]:
         """See ``CatalogReader.scan_difference``: files that both have are not read."""
-        old, new = self.pointer(name, before), self.pointer(name, after)
+        old, new = self._held(name, before), self._held(name, after)
         paths = [
             {entry.data_file.file_path for entry in self.files.entries(self.files.load(_location(each)))}
             for each in (old, new)
@@ -179,7 +194,7 @@ class Lake:
         shared = frozenset(paths[0] & paths[1])
         return (
             self._scan(old, scope, columns, None, without=shared),
-            self._scan(new, scope, columns, None, without=shared),
+            self._scan(new, scope, columns if new_columns is None else new_columns, None, without=shared),
         )
 
     def _scan(
@@ -231,34 +246,156 @@ class Lake:
         from pilotline.lake.staging import Staging
 
         staging: Staging | None = None
+
+        def stage(before: Pointer | None) -> Staged:
+            nonlocal staging
+            staging = staging or Staging(self.files, name, data, mode, notes)
+            return staging.stage(_place(before))
+
+        commit, staged = self._change(branch, name, stage, "write", author=author, message=message, may_be_new=True)
+        return Written(commit=commit, snapshot=staged.snapshot, rows=staged.rows, schema_changes=staged.schema_changes)
+
+    def _change(
+        self,
+        branch: str,
+        name: TableName,
+        stage: Callable[[Pointer | None], Staged],
+        kind: CommitKind,
+        *,
+        author: str,
+        message: str,
+        may_be_new: bool = False,
+    ) -> tuple[Commit, Staged]:
+        """Stage a state of a table from the one that is there, and let the branch point at it; again where others were first."""
         for _ in range(_TRIES):
             with self.database.reading() as tx:
                 row = ledger.writable(ledger.branch_row(tx, branch))
                 before = ledger.pointer_at(tx, row.id, row.head_seq, name)
+                if before is None and not may_be_new:
+                    before = ledger.pointer_or_raise(tx, ledger.head_of(tx, row), name)
                 if before is None:
                     _refuse_near_name(tx, ledger.head_of(tx, row), name)
-            staging = staging or Staging(self.files, name, data, mode, notes)
-            staged = staging.stage(_place(before))
+                else:
+                    ledger.held(before)
+            staged = stage(before)
             with self.database.writing() as tx:
                 row = ledger.writable(ledger.branch_row(tx, branch))
                 if _place(ledger.pointer_at(tx, row.id, row.head_seq, name)) != _place(before):
                     continue  # another writer was first: see what it left
                 commit = ledger.add_commit(
-                    tx, row.id, "write", author=author or self._somebody(), message=message, run=row.run
+                    tx, row.id, kind, author=author or self._somebody(), message=message, run=row.run
                 )
                 ledger.move_pointer(tx, commit, _pointer(name, staged))
                 reached("write-inside-transaction")
                 told = self._told(tx, commit)
             reached("write-committed")
-            return Written(
-                commit=told, snapshot=staged.snapshot, rows=staged.rows, schema_changes=staged.schema_changes
-            )
+            return told, staged
         raise LakeBusy(
             f"others kept writing to {name} on '{branch}'",
             try_next="write to a branch of your own",
             table=str(name),
             branch=branch,
         )
+
+    def alter(
+        self, branch: str, name: TableName, changes: Sequence[TableChange], *, author: str = "", message: str = ""
+    ) -> Commit:
+        """See ``Catalog.alter``."""
+
+        def stage(before: Pointer | None) -> Staged:
+            there = _there(before)
+            return self.files.restate(_location(there), changes, rows=there.rows, snapshot=there.snapshot)
+
+        return self._change(branch, name, stage, "alter", author=author, message=message)[0]
+
+    def delete(self, branch: str, name: TableName, where: Filter, *, author: str = "", message: str = "") -> int:
+        """See ``Catalog.delete``."""
+        from pilotline.lake.governing import check_filter
+        from pilotline.lake.rewriting import without_rows
+
+        gone = 0
+
+        def stage(before: Pointer | None) -> Staged:
+            nonlocal gone
+            there = _there(before)
+            check_filter(name, [column.name for column in there.columns], where)
+            metadata = self.files.load(_location(there))
+            deletion = without_rows(self.files, metadata, where)
+            gone = deletion.rows
+            if not gone:
+                raise _Nothing
+            return self.files.stage(metadata, deletion.room.rewritten, keep=deletion.room.kept)
+
+        with suppress(_Nothing):
+            self._change(branch, name, stage, "delete", author=author, message=message)
+        return gone
+
+    def compact(self, branch: str, name: TableName, *, author: str = "", message: str = "") -> Compacted:
+        """Join a table's small files on a branch; its rows and their order stay, and so does what it is compared by.
+
+        Raises:
+            NoSuchTable: it is not there.
+        """
+        from pilotline.lake.rewriting import compacted
+
+        counted = (0, 0)
+
+        def stage(before: Pointer | None) -> Staged:
+            nonlocal counted
+            there = _there(before)
+            metadata = self.files.load(_location(there))
+            count = len(self.files.entries(metadata))
+            counted = (count, count)
+            ordered = compacted(self.files, metadata)
+            if ordered is None:
+                raise _Nothing
+            counted = (count, len(ordered))
+            return replace(self.files.stage_in_order(metadata, ordered), snapshot=there.snapshot)
+
+        with suppress(_Nothing):
+            self._change(branch, name, stage, "compact", author=author, message=message)
+        return Compacted(table=name, files_before=counted[0], files_after=counted[1])
+
+    def rename(self, branch: str, name: TableName, to: TableName, *, author: str = "", message: str = "") -> Commit:
+        """See ``Catalog.rename``."""
+        with self.database.writing() as tx:
+            row = ledger.writable(ledger.branch_row(tx, branch))
+            head = ledger.head_of(tx, row)
+            there = ledger.held(ledger.pointer_or_raise(tx, head, name))
+            _refuse_taken(tx, head, to, but=name)
+            commit = ledger.add_commit(
+                tx,
+                row.id,
+                "rename",
+                author=author or self._somebody(),
+                message=message or f"{name} is now {to}",
+                run=row.run,
+            )
+            ledger.move_pointer(tx, commit, _gone(name))
+            ledger.move_pointer(tx, commit, replace(there, table=to, operation="replace"))
+            return self._told(tx, commit)
+
+    def undrop(self, branch: str, name: TableName, *, author: str = "", message: str = "") -> Commit:
+        """See ``Catalog.undrop``."""
+        with self.database.writing() as tx:
+            row = ledger.writable(ledger.branch_row(tx, branch))
+            head = ledger.head_of(tx, row)
+            _refuse_taken(tx, head, name)
+            last = ledger.last_state(tx, head, name)
+            if last is None:
+                ledger.pointer_or_raise(tx, head, name)
+                raise AssertionError("a table that was never there was found")
+            ledger.held(last)
+            commit = ledger.add_commit(
+                tx,
+                row.id,
+                "undrop",
+                author=author or self._somebody(),
+                message=message or f"{name} is back",
+                run=row.run,
+            )
+            ledger.move_pointer(tx, commit, replace(last, operation="replace"))
+            return self._told(tx, commit)
 
     def drop(self, branch: str, name: TableName, *, author: str = "", message: str = "") -> Commit:
         """See ``Catalog.drop``."""
@@ -268,10 +405,7 @@ class Lake:
             commit = ledger.add_commit(
                 tx, row.id, "drop", author=author or self._somebody(), message=message, run=row.run
             )
-            gone = Pointer(
-                table=name, metadata_location=None, snapshot=SnapshotId(""), operation="drop", rows=0, columns=()
-            )
-            ledger.move_pointer(tx, commit, gone)
+            ledger.move_pointer(tx, commit, _gone(name))
             return self._told(tx, commit)
 
     def mark_checked(self, branch: str, at: CommitId) -> Branch:
@@ -367,6 +501,41 @@ class Lake:
         added = [entry.data_file for entry in ours if entry.data_file.file_path not in base]
         return files.rebase(theirs, _location(change.ours), added)
 
+    # -- Namespaces ----------------------------------------------------------------------------------------------------
+
+    def namespaces(self, at: Ref = "main") -> tuple[Namespace, ...]:
+        """See ``CatalogReader.namespaces``."""
+        with self.database.reading() as tx:
+            said = ledger.namespaces(tx)
+            used = {pointer.table.namespace for pointer in ledger.pointers_at(tx, ledger.resolve(tx, at))}
+            return tuple(said.get(name) or Namespace(name=name) for name in sorted({*said, *used}))
+
+    def put_namespace(self, namespace: Namespace) -> None:
+        """See ``Catalog.put_namespace``."""
+        TableName(namespace.name, "any")
+        with self.database.writing() as tx:
+            tx.execute(
+                SQL["put_namespace"],
+                name=namespace.name,
+                comment=namespace.comment,
+                owner=namespace.owner,
+                properties=json.dumps(dict(namespace.properties)),
+            )
+
+    def remove_namespace(self, name: str) -> None:
+        """See ``Catalog.remove_namespace``."""
+        with self.database.writing() as tx:
+            if name not in ledger.namespaces(tx):
+                raise no_namespace(name, ledger.namespaces(tx))
+            tables = [
+                pointer.table
+                for pointer in ledger.pointers_at(tx, ledger.resolve(tx, MAIN))
+                if pointer.table.namespace == name
+            ]
+            if tables:
+                raise namespace_in_use(name, tables)
+            tx.execute(SQL["remove_namespace"], name=name)
+
     # -- Small things --------------------------------------------------------------------------------------------------
 
     def _transaction(self, within: Transaction | None) -> AbstractContextManager[Any]:
@@ -394,6 +563,16 @@ def _place(pointer: Pointer | None) -> str | None:
     return pointer.metadata_location if pointer else None
 
 
+def _there(pointer: Pointer | None) -> Pointer:
+    if pointer is None:
+        raise AssertionError("a table that is not there was changed as if it were")
+    return pointer
+
+
+def _gone(name: TableName) -> Pointer:
+    return Pointer(table=name, metadata_location=None, snapshot=SnapshotId(""), operation="drop", rows=0, columns=())
+
+
 def _pointer(name: TableName, staged: Staged) -> Pointer:
     return Pointer(
         table=name,
@@ -402,12 +581,20 @@ def _pointer(name: TableName, staged: Staged) -> Pointer:
         operation=staged.operation,
         rows=staged.rows,
         columns=staged.columns,
+        comment=staged.comment,
+        owner=staged.owner,
     )
 
 
-def _refuse_near_name(tx: Session, at: CommitRow, name: TableName) -> None:
+def _refuse_taken(tx: Session, at: CommitRow, name: TableName, *, but: TableName | None = None) -> None:
+    if ledger.pointer_at(tx, at.branch_id, at.commit.seq, name) is not None:
+        raise BadTableName(f"there is a table {name} already", try_next="choose another name", name=str(name))
+    _refuse_near_name(tx, at, name, but=but)
+
+
+def _refuse_near_name(tx: Session, at: CommitRow, name: TableName, *, but: TableName | None = None) -> None:
     for pointer in ledger.pointers_at(tx, at):
-        if str(pointer.table).lower() == str(name).lower():
+        if pointer.table != but and str(pointer.table).lower() == str(name).lower():
             raise BadTableName(
                 f"{name} and {pointer.table} differ in case alone, which SQL does not see",
                 try_next="choose another name",

@@ -22,13 +22,14 @@ from pilotline.domain.tables import (
     Commit,
     CommitId,
     CommitKind,
+    Namespace,
     NoSuchTable,
     SnapshotId,
     TableInfo,
     TableName,
 )
 from pilotline.lake.database import named_statements
-from pilotline.lake.errors import BadBranch, BranchNotOpen, NoSuchRef, ProtectedBranch, StaleBranch
+from pilotline.lake.errors import BadBranch, BranchNotOpen, Expired, NoSuchRef, ProtectedBranch, StaleBranch
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -55,7 +56,7 @@ __all__ = [
 
 _SQL: Final = Path(__file__).parent / "sql"
 SQL: Final = named_statements(_SQL / "queries.sql")
-MIGRATIONS: Final = (_SQL / "schema_001.sql",)
+MIGRATIONS: Final = (_SQL / "schema_001.sql", _SQL / "schema_002.sql")
 
 #: The row of main; the first that the schema inserts.
 MAIN_ID: Final = 1
@@ -153,6 +154,10 @@ class Pointer:
     commit: CommitId = _NO_COMMIT
     author: str = ""
     at: datetime = _NO_TIME
+    comment: str = ""
+    owner: str = ""
+    #: When a sweep gave up its files.
+    expired: datetime | None = None
 
     @classmethod
     def from_row(cls, row: tuple[Any, ...]) -> Pointer:
@@ -165,10 +170,13 @@ class Pointer:
             snapshot=SnapshotId(row[5] or ""),
             operation=row[6],
             rows=row[7],
-            columns=tuple(Column(name=name, type=kind, nullable=bool(null)) for name, kind, null in json.loads(row[8])),
+            columns=tuple(_column(*each) for each in json.loads(row[8])),
             commit=CommitId(row[9]),
             author=row[10],
             at=datetime.fromisoformat(row[11]),
+            comment=row[12],
+            owner=row[13],
+            expired=datetime.fromisoformat(row[14]) if row[14] else None,
         )
 
     def info(self) -> TableInfo:
@@ -181,7 +189,13 @@ class Pointer:
             commit=self.commit,
             author=self.author,
             at=self.at,
+            comment=self.comment,
+            owner=self.owner,
         )
+
+
+def _column(name: str, kind: str, nullable: int, comment: str = "", owner: str = "") -> Column:
+    return Column(name=name, type=kind, nullable=bool(nullable), comment=comment, owner=owner)
 
 
 # -- Branches ----------------------------------------------------------------------------------------------------------
@@ -537,8 +551,54 @@ def move_pointer(tx: Session, at: CommitRow, to: Pointer) -> None:
         snapshot=to.snapshot,
         operation=to.operation,
         row_count=to.rows,
-        columns=json.dumps([[column.name, column.type, column.nullable] for column in to.columns]),
+        columns=json.dumps([_column_row(column) for column in to.columns]),
+        comment=to.comment,
+        owner=to.owner,
     )
+
+
+def _column_row(column: Column) -> list[object]:
+    """As short as it can be: most columns nobody has said anything about."""
+    row: list[object] = [column.name, column.type, column.nullable, column.comment, column.owner]
+    while len(row) > 3 and not row[-1]:
+        row.pop()
+    return row
+
+
+def last_state(tx: Session, at: CommitRow, table: TableName) -> Pointer | None:
+    """The newest state of a table that a commit's line has seen, whether it is still there or was dropped."""
+    rows = tx.execute(
+        SQL["last_before_drop"],
+        branch_id=at.branch_id,
+        seq=at.commit.seq,
+        namespace=table.namespace,
+        name=table.name,
+    )
+    return Pointer.from_row(rows[0]) if rows else None
+
+
+def held(pointer: Pointer) -> Pointer:
+    """The pointer, if the files of its state are there.
+
+    Raises:
+        Expired: a sweep gave them up.
+    """
+    if pointer.expired is not None:
+        raise Expired(
+            f"the state that {pointer.table} had in commit {pointer.commit} was given up by a sweep",
+            try_next="read it at a later commit: pilotline log",
+            table=str(pointer.table),
+            commit=pointer.commit,
+        )
+    return pointer
+
+
+def namespaces(tx: Session) -> dict[str, Namespace]:
+    """The namespaces that somebody said something about."""
+    return {
+        name: Namespace(name=name, comment=comment, owner=owner, properties=json.loads(properties))
+        for name, comment, owner, properties in tx.execute(SQL["list_namespaces"])
+    }
 
 
 def is_main(name: str) -> bool:

@@ -22,16 +22,23 @@ from pilotline.domain.tables import (
     Commit,
     CommitId,
     MergeOn,
+    Namespace,
     NoSuchTable,
     Replace,
     ReplacePartitions,
+    SetComment,
+    SetLayout,
+    SetOwner,
+    SetProperty,
     SnapshotId,
     TableInfo,
     TableName,
 )
-from pilotline.lake.catalog import Published, Written
+from pilotline.lake.catalog import Published, Written, namespace_in_use, no_namespace
 from pilotline.lake.errors import (
     BadBranch,
+    BadLayout,
+    BadProperty,
     BranchNotOpen,
     Conflict,
     NeedsRebase,
@@ -50,7 +57,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Mapping, Sequence
 
     from pilotline.domain.access import Filter, Scope
-    from pilotline.domain.tables import CommitKind, WriteMode
+    from pilotline.domain.tables import Column, CommitKind, TableChange, WriteMode
     from pilotline.lake.arrow_types import ArrowReader, ArrowTable
     from pilotline.lake.catalog import FrameNotes, Ref, Transaction
 
@@ -67,6 +74,8 @@ class _Held:
     notes: FrameNotes | None
     #: The states that this one only added rows to.
     grown_from: tuple[SnapshotId, ...] = ()
+    #: Counts what was said of it without a change of its rows.
+    version: int = 0
 
 
 @dataclass(kw_only=True)
@@ -78,6 +87,7 @@ class _State:
     commits: dict[CommitId, Commit] = field(default_factory=dict)
     heads: dict[CommitId, dict[TableName, _Held]] = field(default_factory=dict)
     tags: dict[str, CommitId] = field(default_factory=dict)
+    namespaces: dict[str, Namespace] = field(default_factory=dict)
     #: The rows of others that were put in transactions.
     statements: list[tuple[str, dict[str, object]]] = field(default_factory=list)
 
@@ -212,10 +222,18 @@ class MemoryCatalog:
         return governed_table(held.rows, plan_reading(name, known, scope, columns, filter))
 
     def scan_difference(
-        self, name: TableName, scope: Scope, before: Ref, after: Ref, *, columns: Sequence[str]
+        self,
+        name: TableName,
+        scope: Scope,
+        before: Ref,
+        after: Ref,
+        *,
+        columns: Sequence[str],
+        new_columns: Sequence[str] | None = None,
     ) -> tuple[ArrowReader, ArrowReader]:
         """See ``CatalogReader.scan_difference``; leaves out nothing."""
-        return self.scan(name, scope, before, columns=columns), self.scan(name, scope, after, columns=columns)
+        later = columns if new_columns is None else new_columns
+        return self.scan(name, scope, before, columns=columns), self.scan(name, scope, after, columns=later)
 
     # -- Catalog -------------------------------------------------------------------------------------------------------
 
@@ -224,7 +242,7 @@ class MemoryCatalog:
         """See ``Catalog.transaction``."""
         before = self._state
         self._state = copy.copy(before)
-        for name in ("branches", "past", "commits", "heads", "tags", "statements"):
+        for name in ("branches", "past", "commits", "heads", "tags", "namespaces", "statements"):
             setattr(self._state, name, copy.copy(getattr(before, name)))
         self._open = _MemoryTransaction(self._state)
         try:
@@ -306,7 +324,9 @@ class MemoryCatalog:
         info = TableInfo(
             table=name,
             snapshot=SnapshotId(str(self._snapshots)),
-            columns=columns_of_schema(schema),
+            columns=_said_before(columns_of_schema(schema), before.info if before else None),
+            comment=before.info.comment if before else "",
+            owner=before.info.owner if before else "",
             rows=rows.num_rows,
             commit=CommitId(""),
             author=author or self._author,
@@ -322,6 +342,81 @@ class MemoryCatalog:
         row = self._writable(branch)
         self._held(name, row.head)
         return self._commit(row, {name: None}, "drop", author=author, message=message)
+
+    def undrop(self, branch: str, name: TableName, *, author: str = "", message: str = "") -> Commit:
+        """See ``Catalog.undrop``."""
+        row = self._writable(branch)
+        self._refuse_taken(row, name)
+        for commit in self.log(row.head):
+            held = self._state.heads[commit.id].get(name)
+            if held is not None:
+                back = replace(held, grown_from=())
+                return self._commit(row, {name: back}, "undrop", author=author, message=message or f"{name} is back")
+        raise NoSuchTable.among(name, self._heads(row.head), where=f"'{branch}'")
+
+    def rename(self, branch: str, name: TableName, to: TableName, *, author: str = "", message: str = "") -> Commit:
+        """See ``Catalog.rename``."""
+        row = self._writable(branch)
+        held = self._held(name, row.head)
+        self._refuse_taken(row, to, but=name)
+        moved = replace(held, info=replace(held.info, table=to), grown_from=())
+        words = message or f"{name} is now {to}"
+        return self._commit(row, {name: None, to: moved}, "rename", author=author, message=words)
+
+    def alter(
+        self, branch: str, name: TableName, changes: Sequence[TableChange], *, author: str = "", message: str = ""
+    ) -> Commit:
+        """See ``Catalog.alter``; layouts are checked for their columns, and otherwise mean nothing here."""
+        row = self._writable(branch)
+        held = self._held(name, row.head)
+        info = held.info
+        for change in changes:
+            info = _altered(info, change)
+        self._snapshots += 1
+        altered = replace(held, info=info, grown_from=(), version=self._snapshots)
+        return self._commit(row, {name: altered}, "alter", author=author, message=message)
+
+    def delete(self, branch: str, name: TableName, where: Filter, *, author: str = "", message: str = "") -> int:
+        """See ``Catalog.delete``."""
+        from pilotline.lake.arrow_types import compute
+        from pilotline.lake.governing import check_filter, matching
+
+        row = self._writable(branch)
+        held = self._held(name, row.head)
+        check_filter(name, held.rows.column_names, where)
+        rows = held.rows.filter(compute().invert(matching(where, held.rows)))
+        gone = held.rows.num_rows - rows.num_rows
+        if gone:
+            self._snapshots += 1
+            info = replace(held.info, snapshot=SnapshotId(str(self._snapshots)), rows=rows.num_rows)
+            left = replace(held, info=info, rows=rows, grown_from=())
+            self._commit(row, {name: left}, "delete", author=author, message=message)
+        return gone
+
+    def namespaces(self, at: Ref = "main") -> tuple[Namespace, ...]:
+        """See ``CatalogReader.namespaces``."""
+        said = self._state.namespaces
+        used = {name.namespace for name in self._heads(at)}
+        return tuple(said.get(name) or Namespace(name=name) for name in sorted({*said, *used}))
+
+    def put_namespace(self, namespace: Namespace) -> None:
+        """See ``Catalog.put_namespace``."""
+        TableName(namespace.name, "any")
+        self._state.namespaces[namespace.name] = namespace
+
+    def remove_namespace(self, name: str) -> None:
+        """See ``Catalog.remove_namespace``."""
+        if name not in self._state.namespaces:
+            raise no_namespace(name, self._state.namespaces)
+        tables = [table for table in self._heads(MAIN) if table.namespace == name]
+        if tables:
+            raise namespace_in_use(name, tables)
+        del self._state.namespaces[name]
+
+    def _refuse_taken(self, row: Branch, name: TableName, *, but: TableName | None = None) -> None:
+        for other in self._heads(row.head):
+            if other != but and str(other).lower() == str(name).lower():
+                raise BadTableName(f"there is a table {other} already", name=str(name))
 
     def mark_checked(self, branch: str, at: CommitId) -> Branch:
         """See ``Catalog.mark_checked``."""
@@ -552,8 +647,47 @@ class MemoryCatalog:
         return self.log(head, table=name, limit=1)[0].author
 
 
-def _snapshot(held: _Held | None) -> SnapshotId | None:
-    return held.info.snapshot if held else None
+def _said_before(columns: tuple[Column, ...], before: TableInfo | None) -> tuple[Column, ...]:
+    """The columns with what was said of those of their names."""
+    said = {column.name: column for column in (before.columns if before else ())}
+    return tuple(
+        replace(column, comment=said[column.name].comment, owner=said[column.name].owner)
+        if column.name in said
+        else column
+        for column in columns
+    )
+
+
+def _snapshot(held: _Held | None) -> tuple[SnapshotId, int] | None:
+    return (held.info.snapshot, held.version) if held else None
+
+
+def _altered(info: TableInfo, change: TableChange) -> TableInfo:
+    from pilotline.lake.layout import column_of
+
+    known = [column.name for column in info.columns]
+    match change:
+        case SetComment(text=text, column=None):
+            return replace(info, comment=text)
+        case SetOwner(owner=owner, column=None):
+            return replace(info, owner=owner)
+        case SetComment(column=column) | SetOwner(column=column):
+            if column not in known:
+                raise NoSuchColumn(f"there is no column '{column}'", column=column)
+            said = {"comment": change.text} if isinstance(change, SetComment) else {"owner": change.owner}
+            columns = tuple(replace(each, **said) if each.name == column else each for each in info.columns)
+            return replace(info, columns=columns)
+        case SetProperty(name=name):
+            if name in {"comment", "owner", "gc.enabled"}:
+                raise BadProperty(f"'{name}' is a property that Pilotline itself sets", name=name)
+            return info
+        case SetLayout(partition_by=partition_by, sort_by=sort_by):
+            for term in (*partition_by, *(each.split()[0] for each in sort_by)):
+                if column_of(term) not in known:
+                    raise BadLayout(f"a table cannot be divided or sorted by '{term}'", term=term)
+            return info
+        case _:
+            assert_never(change)
 
 
 def _joined(before: ArrowTable, coming: ArrowTable, mode: WriteMode) -> ArrowTable:

@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
-from pilotline.lake.database import Session, statements_of
+from pilotline.lake.database import Session, statements_of, undo
 from pilotline.lake.errors import DatabaseUnreachable, LakeBusy, LakeTooNew
 
 if TYPE_CHECKING:
@@ -103,6 +103,12 @@ class PostgresDatabase:
         except BaseException:
             _roll_back(connection)
             raise
+
+    def step_back(self, component: str, version: int) -> None:
+        """See ``Database.step_back``."""
+        migrations, _ = self._migrations[component]
+        with self.writing() as tx:
+            undo(tx, migrations, component, version, self.where, _WORDS)
 
     def close(self) -> None:
         """Close this thread's connection."""

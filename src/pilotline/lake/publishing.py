@@ -242,7 +242,7 @@ def undo(tx: Session, target: CommitRow, *, author: str, message: str, run: str 
             rows=0,
             columns=(),
         )
-        ledger.move_pointer(tx, commit, replace(before, operation="replace") if before else gone)
+        ledger.move_pointer(tx, commit, replace(ledger.held(before), operation="replace") if before else gone)
     reached("undo-before-commit")
     return commit
 

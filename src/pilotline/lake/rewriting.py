@@ -9,18 +9,22 @@ from pilotline.lake.arrow_types import compute
 from pilotline.lake.errors import BadKeys, NoSuchColumn
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from pyiceberg.expressions import BooleanExpression
     from pyiceberg.manifest import DataFile, ManifestEntry
+    from pyiceberg.table import FileScanTask
     from pyiceberg.table.metadata import TableMetadata
 
+    from pilotline.domain.access import Filter
     from pilotline.domain.tables import TableName
     from pilotline.lake.arrow_types import ArrowArray, ArrowTable
     from pilotline.lake.files import Files
 
-__all__ = ["Room", "check_keys", "make_room"]
+__all__ = ["Deletion", "Room", "check_keys", "compacted", "make_room", "without_rows"]
 
+#: A file of fewer bytes is joined to its neighbours.
+SMALL_FILE = 32 * 1024 * 1024
 #: More values than this are looked for by their smallest and greatest.
 _MANY_VALUES = 200
 
@@ -90,6 +94,97 @@ def make_room(files: Files, metadata: TableMetadata, keys: Sequence[str], coming
             rewritten += files.write_data(metadata, fit(rows.filter(pc.invert(meets)), metadata.schema()))
         # else all its rows make room, and the file is left out
     return Room(kept=tuple(kept), rewritten=tuple(rewritten))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deletion:
+    """What is left of a table without some rows."""
+
+    room: Room
+    #: Rows that go.
+    rows: int
+
+
+def without_rows(files: Files, metadata: TableMetadata, where: Filter) -> Deletion:
+    """What stays where the rows for which ``where`` is true go; files without such rows stay as they are.
+
+    Raises:
+        BadFilter: the filter does not fit a column's type.
+    """
+    from pilotline.lake.governing import matching, pushed_down
+    from pilotline.lake.schemas import arrow_schema_of, fit
+
+    pc = compute()
+    schema = arrow_schema_of(metadata.schema())
+    suspects = {task.file.file_path: task for task in files.plan(metadata, pushed_down(where, metadata.schema()))}
+    kept: list[ManifestEntry] = []
+    rewritten: list[DataFile] = []
+    gone = 0
+    for entry in files.entries(metadata):
+        task = suspects.get(entry.data_file.file_path)
+        if task is None:
+            kept.append(entry)
+            continue
+        rows = _table(files.read(metadata, [task], schema.names), schema)
+        stays = rows.filter(pc.invert(matching(where, rows)))
+        gone += rows.num_rows - stays.num_rows
+        if stays.num_rows == rows.num_rows and not task.delete_files:
+            kept.append(entry)
+        elif stays.num_rows:
+            rewritten += files.write_data(metadata, fit(stays, metadata.schema()))
+    return Deletion(room=Room(kept=tuple(kept), rewritten=tuple(rewritten)), rows=gone)
+
+
+def compacted(files: Files, metadata: TableMetadata) -> list[ManifestEntry | DataFile] | None:
+    """The files of a table in its order, runs of small ones joined; None where there is nothing to join.
+
+    Written anew are also files of which rows were deleted by another engine, and those that are divided in another way
+    than new files are.
+    """
+    import pyarrow as pa
+
+    from pilotline.lake.parts import parts_of
+    from pilotline.lake.schemas import arrow_schema_of, fit
+
+    tasks = {task.file.file_path: task for task in files.plan(metadata)}
+    schema = arrow_schema_of(metadata.schema())
+    ordered: list[ManifestEntry | DataFile] = []
+    run: list[ManifestEntry] = []
+    joined = False
+
+    def join() -> bool:
+        """Write the run of small files as one, where there is more than one or it must be written anew."""
+        anew = any(_is_outdated(entry, tasks, metadata) for entry in run)
+        if len(run) > 1 or anew:
+            batches = files.read(metadata, [tasks[entry.data_file.file_path] for entry in run], schema.names)
+            for part in parts_of(pa.RecordBatchReader.from_batches(schema, _cast(batches, schema))):
+                ordered.extend(files.write_data(metadata, fit(part, metadata.schema())))
+        else:
+            ordered.extend(run)
+        changed = len(run) > 1 or anew
+        run.clear()
+        return changed
+
+    for entry in files.entries(metadata):
+        if entry.data_file.file_size_in_bytes < SMALL_FILE or _is_outdated(entry, tasks, metadata):
+            run.append(entry)
+        else:
+            joined = join() or joined
+            ordered.append(entry)
+    joined = join() or joined
+    return ordered if joined else None
+
+
+def _is_outdated(entry: ManifestEntry, tasks: Mapping[str, FileScanTask], metadata: TableMetadata) -> bool:
+    task = tasks[entry.data_file.file_path]
+    return bool(task.delete_files) or entry.data_file.spec_id != metadata.default_spec_id
+
+
+def _cast(batches: Iterator[Any], schema: Any) -> Iterator[Any]:
+    import pyarrow as pa
+
+    for batch in batches:
+        yield from pa.Table.from_batches([batch]).select(schema.names).cast(schema).to_batches()
 
 
 def _table(batches: Any, schema: Any) -> ArrowTable:

@@ -7,10 +7,11 @@ to merge on, or to replace partitions by, are kept until the end.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, assert_never
+from typing import TYPE_CHECKING, Final, assert_never
 
 from pilotline.domain.tables import Append, MergeOn, Replace, ReplacePartitions
 from pilotline.lake.errors import NoSuchColumn
+from pilotline.lake.parts import parts_of
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Sequence
@@ -24,10 +25,8 @@ if TYPE_CHECKING:
     from pilotline.lake.files import Files, Staged
     from pilotline.lake.rewriting import Room
 
-__all__ = ["Staging", "parts_of"]
+__all__ = ["Staging"]
 
-#: Bytes of Arrow that are held and written at once: some 60 to 150 MB of a file.
-PART_BYTES: Final = 256 * 1024 * 1024
 #: A new table is divided by a column of at most so many values.
 _FEW_VALUES: Final = 1000
 
@@ -165,22 +164,6 @@ class Staging:
             import pyarrow as pa
 
             yield pa.Table.from_batches([batch]).select(names).cast(self.schema)
-
-
-def parts_of(data: ArrowReader, size: int = PART_BYTES) -> Generator[ArrowTable]:
-    """The batches of a reader joined to tables of about ``size`` bytes."""
-    import pyarrow as pa
-
-    held: list[Any] = []
-    bytes_held = 0
-    for batch in data:
-        held.append(batch)
-        bytes_held += batch.nbytes
-        if bytes_held >= size:
-            yield pa.Table.from_batches(held, schema=data.schema)
-            held, bytes_held = [], 0
-    if held:
-        yield pa.Table.from_batches(held, schema=data.schema)
 
 
 def _keys_of(mode: WriteMode) -> tuple[str, ...]:

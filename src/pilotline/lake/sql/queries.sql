@@ -107,7 +107,7 @@ WITH RECURSIVE line (branch_id, seq, parent_id, base_seq, depth) AS (
 )
 SELECT
     p.namespace, p.name, p.branch_id, p.from_seq, p.metadata_location, p.snapshot, p.operation, p.row_count, p.columns,
-    c.id, c.author, c.at
+    c.id, c.author, c.at, p.comment, p.owner, p.expired
 FROM line
 JOIN pointer AS p
     ON p.branch_id = line.branch_id AND p.namespace = :namespace AND p.name = :name
@@ -127,7 +127,7 @@ WITH RECURSIVE line (branch_id, seq, parent_id, base_seq, depth) AS (
 ranked AS (
     SELECT
         p.namespace, p.name, p.branch_id, p.from_seq, p.metadata_location, p.snapshot, p.operation, p.row_count,
-        p.columns,
+        p.columns, p.comment, p.owner, p.expired,
         row_number() OVER (PARTITION BY p.namespace, p.name ORDER BY line.depth) AS place
     FROM line
     JOIN pointer AS p
@@ -135,7 +135,7 @@ ranked AS (
 )
 SELECT
     r.namespace, r.name, r.branch_id, r.from_seq, r.metadata_location, r.snapshot, r.operation, r.row_count, r.columns,
-    c.id, c.author, c.at
+    c.id, c.author, c.at, r.comment, r.owner, r.expired
 FROM ranked AS r
 JOIN commit_log AS c ON c.branch_id = r.branch_id AND c.seq = r.from_seq
 WHERE r.place = 1 AND r.metadata_location IS NOT NULL
@@ -145,7 +145,7 @@ ORDER BY r.namespace, r.name;
 -- What a branch itself changed and still holds.
 SELECT
     p.namespace, p.name, p.branch_id, p.from_seq, p.metadata_location, p.snapshot, p.operation, p.row_count, p.columns,
-    c.id, c.author, c.at
+    c.id, c.author, c.at, p.comment, p.owner, p.expired
 FROM pointer AS p
 JOIN commit_log AS c ON c.branch_id = p.branch_id AND c.seq = p.from_seq
 WHERE p.branch_id = :branch_id AND p.to_seq IS NULL
@@ -155,7 +155,7 @@ ORDER BY p.namespace, p.name;
 -- Every state that a branch itself gave a table after a number, oldest first.
 SELECT
     p.namespace, p.name, p.branch_id, p.from_seq, p.metadata_location, p.snapshot, p.operation, p.row_count, p.columns,
-    c.id, c.author, c.at
+    c.id, c.author, c.at, p.comment, p.owner, p.expired
 FROM pointer AS p
 JOIN commit_log AS c ON c.branch_id = p.branch_id AND c.seq = p.from_seq
 WHERE p.branch_id = :branch_id AND p.namespace = :namespace AND p.name = :name AND p.from_seq > :seq
@@ -164,7 +164,7 @@ ORDER BY p.from_seq;
 -- pointers_of_commit --
 SELECT
     p.namespace, p.name, p.branch_id, p.from_seq, p.metadata_location, p.snapshot, p.operation, p.row_count, p.columns,
-    c.id, c.author, c.at
+    c.id, c.author, c.at, p.comment, p.owner, p.expired
 FROM pointer AS p
 JOIN commit_log AS c ON c.branch_id = p.branch_id AND c.seq = p.from_seq
 WHERE p.branch_id = :branch_id AND p.from_seq = :seq
@@ -175,8 +175,42 @@ UPDATE pointer SET to_seq = :seq
 WHERE branch_id = :branch_id AND namespace = :namespace AND name = :name AND to_seq IS NULL;
 
 -- add_pointer --
-INSERT INTO pointer (branch_id, namespace, name, from_seq, to_seq, metadata_location, snapshot, operation, row_count, columns)
-VALUES (:branch_id, :namespace, :name, :seq, NULL, :metadata_location, :snapshot, :operation, :row_count, :columns);
+INSERT INTO pointer (
+    branch_id, namespace, name, from_seq, to_seq, metadata_location, snapshot, operation, row_count, columns, comment, owner
+)
+VALUES (
+    :branch_id, :namespace, :name, :seq, NULL, :metadata_location, :snapshot, :operation, :row_count, :columns, :comment,
+    :owner
+);
+
+-- last_before_drop --
+-- Every state of a table that a line of commits has seen up to a number, newest first, drops among them.
+WITH RECURSIVE line (branch_id, seq, parent_id, base_seq, depth) AS (
+    SELECT id, CAST(:seq AS INTEGER), parent_id, base_seq, 0 FROM branch WHERE id = :branch_id
+    UNION ALL
+    SELECT b.id, least(line.seq, line.base_seq), b.parent_id, b.base_seq, line.depth + 1
+    FROM line JOIN branch AS b ON b.id = line.parent_id
+)
+SELECT
+    p.namespace, p.name, p.branch_id, p.from_seq, p.metadata_location, p.snapshot, p.operation, p.row_count, p.columns,
+    c.id, c.author, c.at, p.comment, p.owner, p.expired
+FROM line
+JOIN pointer AS p
+    ON p.branch_id = line.branch_id AND p.namespace = :namespace AND p.name = :name AND p.from_seq <= line.seq
+JOIN commit_log AS c ON c.branch_id = p.branch_id AND c.seq = p.from_seq
+WHERE p.metadata_location IS NOT NULL
+ORDER BY line.depth, p.from_seq DESC
+LIMIT 1;
+
+-- list_namespaces --
+SELECT name, comment, owner, properties FROM namespace ORDER BY name;
+
+-- put_namespace --
+INSERT INTO namespace (name, comment, owner, properties) VALUES (:name, :comment, :owner, :properties)
+ON CONFLICT (name) DO UPDATE SET comment = excluded.comment, owner = excluded.owner, properties = excluded.properties;
+
+-- remove_namespace --
+DELETE FROM namespace WHERE name = :name;
 
 -- add_tag --
 INSERT INTO tag (name, commit_id) VALUES (:name, :commit_id);
@@ -189,3 +223,29 @@ SELECT root FROM place ORDER BY since;
 
 -- add_place --
 INSERT INTO place (root, since) VALUES (:root, :since) ON CONFLICT (root) DO NOTHING;
+
+-- every_branch --
+SELECT id, parent_id, base_seq, head_seq, state FROM branch ORDER BY id;
+
+-- every_commit --
+SELECT branch_id, seq, at, id FROM commit_log ORDER BY branch_id, seq;
+
+-- every_state --
+-- Every state of every table that has files.
+SELECT branch_id, namespace, name, from_seq, to_seq, metadata_location, row_count, expired
+FROM pointer WHERE metadata_location IS NOT NULL
+ORDER BY namespace, name, branch_id, from_seq;
+
+-- expire_state --
+UPDATE pointer SET expired = :at
+WHERE branch_id = :branch_id AND namespace = :namespace AND name = :name AND from_seq = :from_seq;
+
+-- states_without_commit --
+SELECT p.branch_id, p.namespace, p.name, p.from_seq FROM pointer AS p
+LEFT JOIN commit_log AS c ON c.branch_id = p.branch_id AND c.seq = p.from_seq
+WHERE c.id IS NULL;
+
+-- branches_without_head --
+SELECT b.name, b.head_seq FROM branch AS b
+LEFT JOIN commit_log AS c ON c.branch_id = b.id AND c.seq = b.head_seq
+WHERE b.head_seq > b.base_seq AND c.id IS NULL;

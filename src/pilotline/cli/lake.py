@@ -1,0 +1,116 @@
+"""Keep the lake in order: look whether it is whole, and remove what nothing needs any more.
+
+pilotline lake check           is every file there that a table is made of?
+pilotline lake sweep           what would be removed
+pilotline lake sweep --do      remove it
+
+A sweep gives up states of tables that no branch, no tag and no moment of the last 30 days sees, and removes files that
+nothing has named for a day.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from pilotline.domain.errors import UsageError
+
+if TYPE_CHECKING:
+    from argparse import ArgumentParser, Namespace
+
+    from pilotline.cli.terminal import Out
+    from pilotline.lake.lake import Lake
+
+NAME = "lake"
+HELP = "look whether all files of the tables are there; remove what nothing needs"
+_SPAN = re.compile(r"(\d+(?:\.\d+)?)\s*(min|h|d)")
+_UNITS = {"min": "minutes", "h": "hours", "d": "days"}
+_SHOWN = 10
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """What to do, and how carefully."""
+    parser.add_argument("action", choices=("check", "sweep"), metavar="ACTION", help="check or sweep")
+    parser.add_argument("--deep", action="store_true", help="check: open each data file and count its rows")
+    parser.add_argument("--do", action="store_true", help="sweep: do it; without it nothing is removed")
+    parser.add_argument("--keep", default="30d", metavar="TIME", help="sweep: how long each state can be read (30d)")
+    parser.add_argument(
+        "--grace", default="24h", metavar="TIME", help="sweep: how long files without a name stay (24h)"
+    )
+
+
+def run(args: Namespace, out: Out) -> int:
+    """Check or sweep."""
+    from pilotline.cli.lakes import open_here
+
+    lake, _ = open_here()
+    return _check(lake, args, out) if args.action == "check" else _sweep(lake, args, out)
+
+
+def _check(lake: Lake, args: Namespace, out: Out) -> int:
+    from pilotline.cli.lakes import amount, plural
+    from pilotline.lake.inspecting import inspect_lake
+
+    found = inspect_lake(lake, deep=args.deep)
+    for problem in found.problems[:_SHOWN]:
+        out.say(f"{out.styled('✗', 'red')} {problem.what}")
+        out.say(f"  {problem.mend}")
+    if len(found.problems) > _SHOWN:
+        out.say(f"... and {len(found.problems) - _SHOWN} more; --json has all of them")
+    verdict = plural(len(found.problems), "problem") if found.problems else "all is there"
+    out.say(f"{verdict}: {plural(found.states, 'state')} of tables, {amount(found.files)} files")
+    if found.unnamed:
+        size = sum(each.size for each in found.unnamed)
+        out.say(
+            f"  {plural(len(found.unnamed), 'file')} that nothing names ({_bytes(size)}); next: pilotline lake sweep"
+        )
+    out.document(
+        {
+            "problems": [
+                {"what": one.what, "mend": one.mend, "table": one.table, "path": one.path} for one in found.problems
+            ],
+            "states": found.states,
+            "files": found.files,
+            "unnamed": {"files": len(found.unnamed), "bytes": sum(each.size for each in found.unnamed)},
+        }
+    )
+    return 1 if found.problems else 0
+
+
+def _sweep(lake: Lake, args: Namespace, out: Out) -> int:
+    from pilotline.cli.lakes import plural
+    from pilotline.lake.sweeping import sweep
+
+    found = sweep(lake, keep=_span(args.keep), grace=_span(args.grace), do=args.do)
+    word = "given up" if args.do else "would be given up"
+    out.say(f"{plural(len(found.given_up), 'state')} of tables {word} (nothing has needed them for {args.keep})")
+    word = "removed" if args.do else "would be removed"
+    out.say(f"{plural(len(found.files), 'file')} {word}, {_bytes(found.size)}; {plural(found.files_kept, 'file')} stay")
+    if not args.do and (found.given_up or found.files):
+        out.say("  next: pilotline lake sweep --do")
+    out.document(
+        {
+            "done": found.done,
+            "given_up": [
+                {"table": str(each.table), "rows": each.rows, "metadata": each.location} for each in found.given_up
+            ],
+            "files": [{"path": each.path, "bytes": each.size} for each in found.files],
+            "files_kept": found.files_kept,
+        }
+    )
+    return 0
+
+
+def _span(text: str) -> timedelta:
+    found = _SPAN.fullmatch(text.strip())
+    if found is None:
+        raise UsageError(f"'{text}' is no span of time: write 30d, 24h or 90min.", try_next="pilotline lake --help")
+    return timedelta(**{_UNITS[found[2]]: float(found[1])})
+
+
+def _bytes(size: int) -> str:
+    for unit, step in (("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
+        if size >= step:
+            return f"{size / step:.1f} {unit}"
+    return f"{size} bytes"

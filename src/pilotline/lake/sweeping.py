@@ -1,0 +1,184 @@
+"""What may go: states of tables that nothing needs any more, and files that no state names.
+
+A state is needed where a branch in use, a tag, or any moment of the last days sees it. Those that are not are given up
+in one transaction, and only what was given up a while ago loses its files: so whoever has one open reads it to its end,
+and whoever is writing has time to name what was written. Only this module removes files.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections import defaultdict
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Final
+
+from pilotline.domain.tables import TableName
+from pilotline.lake import ledger
+from pilotline.lake.crash import reached
+from pilotline.lake.ledger import SQL
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from pilotline.lake.database import Session
+    from pilotline.lake.files import Files
+    from pilotline.lake.lake import Lake
+    from pilotline.lake.storage import StoredFile
+
+__all__ = ["State", "Sweep", "named_files", "states", "sweep"]
+
+#: How long a state can be read after it was the newest, and how long files stay that nothing names.
+KEEP: Final = timedelta(days=30)
+GRACE: Final = timedelta(hours=24)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class State:
+    """One state of a table on one branch, with files."""
+
+    branch_id: int
+    table: TableName
+    #: The numbers of the branch's commits between which it holds; None: it still does.
+    from_seq: int
+    to_seq: int | None
+    location: str
+    rows: int
+    expired: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sweep:
+    """What a sweep gave up and removed, or would."""
+
+    #: Given up now; those that another branch still needs are not counted.
+    given_up: tuple[State, ...]
+    #: Files without a name; gone, unless it only looked.
+    files: tuple[StoredFile, ...]
+    #: Of those that stay.
+    files_kept: int
+    done: bool
+
+    @property
+    def size(self) -> int:
+        """Bytes of the files."""
+        return sum(each.size for each in self.files)
+
+
+def sweep(
+    lake: Lake, *, keep: timedelta = KEEP, grace: timedelta = GRACE, now: datetime | None = None, do: bool = False
+) -> Sweep:
+    """Give up states that nothing needs, and remove files that nothing has named for a while.
+
+    Args:
+        lake: which.
+        keep: how long a state can be read after another took its place.
+        grace: how long files stay after their state was given up, or after they were written without a name.
+        now: the time that it counts from.
+        do: without it nothing is changed; what is said then counts states that would be given up as gone long ago.
+
+    Raises:
+        LakeDamaged: a state that is needed cannot be read, so what it needs is not known; nothing was removed.
+    """
+    now = now or datetime.now(UTC)
+    with lake.database.writing() if do else lake.database.reading() as tx:
+        known = states(tx)
+        needed = _needed(tx, now - keep)
+        unneeded = [each for each in known if each.expired is None and not _is_needed(each, needed)]
+        if do:
+            for each in unneeded:
+                tx.execute(
+                    SQL["expire_state"],
+                    branch_id=each.branch_id,
+                    namespace=each.table.namespace,
+                    name=each.table.name,
+                    from_seq=each.from_seq,
+                    at=now.astimezone(UTC).isoformat(timespec="microseconds"),
+                )
+    reached("sweep-given-up")
+    gone = {id(each) for each in unneeded}
+    stays = [
+        each
+        for each in known
+        if (each.expired is None and (do or id(each) not in gone))
+        or (each.expired is not None and now - each.expired < grace)
+    ]
+    if do and not grace:
+        stays = [each for each in stays if id(each) not in gone]
+    named = named_files(lake.files, {each.location for each in stays})
+    found = list(lake.storage.files())
+    lost = [each for each in found if each.path not in named and now - each.modified >= grace]
+    if do:
+        lake.storage.remove(each.path for each in lost)
+    reached("sweep-removed")
+    alive = {each.location for each in known if each.expired is None and id(each) not in gone}
+    given_up = tuple({each.location: each for each in unneeded if each.location not in alive}.values())
+    return Sweep(given_up=given_up, files=tuple(lost), files_kept=len(found) - len(lost), done=do)
+
+
+def states(tx: Session) -> list[State]:
+    """Every state that has, or had, files."""
+    return [
+        State(
+            branch_id=row[0],
+            table=TableName(row[1], row[2]),
+            from_seq=row[3],
+            to_seq=row[4],
+            location=row[5],
+            rows=row[6],
+            expired=datetime.fromisoformat(row[7]) if row[7] else None,
+        )
+        for row in tx.execute(SQL["every_state"])
+    ]
+
+
+def named_files(files: Files, locations: Iterable[str]) -> set[str]:
+    """The files that these states are made of, by their paths from the root.
+
+    Raises:
+        LakeDamaged: one cannot be read.
+    """
+    named: set[str] = set()
+    seen: set[str] = set()
+    for location in locations:
+        named.add(location)
+        named |= files.made_of(location, seen)
+    return named
+
+
+def _needed(tx: Session, since: datetime) -> Mapping[int, list[int]]:
+    """For each branch the numbers at which its states are seen: by heads, bases, tags, and moments after ``since``."""
+    branches = {row[0]: row for row in tx.execute(SQL["every_branch"])}
+    points: set[tuple[int, int]] = set()
+    last_before: dict[int, int] = {}
+    by_id: dict[str, tuple[int, int]] = {}
+    border = since.astimezone(UTC).isoformat(timespec="microseconds")
+    for branch_id, seq, at, commit in tx.execute(SQL["every_commit"]):
+        by_id[commit] = (branch_id, seq)
+        if at >= border:
+            points.add((branch_id, seq))
+        else:
+            last_before[branch_id] = seq
+    for branch_id, parent_id, base_seq, head_seq, state in branches.values():
+        if state in {"open", "checked", "failed"}:
+            points.add((branch_id, head_seq))
+            if parent_id is not None:
+                points.add((parent_id, base_seq))
+            if branch_id in last_before:
+                points.add((branch_id, last_before[branch_id]))
+    points.update(by_id[commit] for commit in ledger.tags(tx).values())
+    seen: dict[int, set[int]] = defaultdict(set)
+    for start in points:
+        place: tuple[int, int] | None = start
+        while place is not None and place[1] not in seen[place[0]]:
+            number, seq = place
+            seen[number].add(seq)
+            _, parent_id, base_seq, _, _ = branches[number]
+            place = None if parent_id is None else (parent_id, min(seq, base_seq))
+    return {branch_id: sorted(numbers) for branch_id, numbers in seen.items()}
+
+
+def _is_needed(state: State, needed: Mapping[int, list[int]]) -> bool:
+    numbers = needed.get(state.branch_id, [])
+    place = bisect_left(numbers, state.from_seq)
+    return place < len(numbers) and (state.to_seq is None or numbers[place] < state.to_seq)

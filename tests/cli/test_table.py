@@ -1,0 +1,141 @@
+"""Tables are renamed, described, laid out, thinned and joined from the command line, and the lake is kept in order."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+PIPELINE = """
+import pandas as pd
+
+
+def sell(*, count: int) -> pd.DataFrame:
+    return pd.DataFrame({"id": range(count), "city": ["Bonn", "Ulm"] * (count // 2), "amount": [1.5] * count})
+
+
+def pipeline(*, count: int = 4):
+    orders = sell(count=count)
+    return {"orders": orders}
+"""
+
+
+@pytest.fixture
+def shop(pilotline, tmp_path):
+    (tmp_path / "selling.py").write_text(PIPELINE)
+    assert pilotline("init", "--namespace", "shop").returncode == 0
+    assert pilotline("run", "selling").returncode == 0
+
+    def ask(*words):
+        said = pilotline(*words, "--json")
+        assert said.returncode == 0, said.stdout + said.stderr
+        return json.loads(said.stdout)
+
+    return ask
+
+
+def names(shop):
+    return [one["table"] for one in shop("ls")["tables"]]
+
+
+def test_a_table_is_renamed_dropped_and_brought_back(shop):
+    assert shop("table", "rename", "orders", "sold")["table"] == "shop.sold"
+    assert names(shop) == ["shop.sold"]
+    assert shop("table", "rename", "sold", "archive.sold")["was"] == "shop.sold"
+    assert shop("table", "drop", "archive.sold")["rows"] == 4
+    assert names(shop) == []
+    assert shop("table", "undrop", "archive.sold")["rows"] == 4
+    shop("undo")
+    assert names(shop) == []
+
+
+def test_what_is_said_of_a_table_is_shown(shop, pilotline):
+    shop("table", "describe", "orders", "--comment", "what was sold", "--owner", "ann", "--property", "team=sales")
+    shop("table", "describe", "orders", "--column", "amount", "--comment", "in euro", "--owner", "bob")
+    told = shop("show", "orders")
+    assert (told["comment"], told["owner"]) == ("what was sold", "ann")
+    assert [(each["comment"], each["owner"]) for each in told["columns"] if each["name"] == "amount"] == [
+        ("in euro", "bob")
+    ]
+    text = pilotline("show", "orders").stdout
+    assert "what was sold\nask ann" in text
+    assert "amount  double  in euro  (ask bob)" in text
+    # The next run keeps what was said.
+    shop("run", "selling", "--set", "count=6")
+    assert shop("show", "orders")["comment"] == "what was sold"
+
+
+def test_rows_are_deleted_on_main_or_on_a_branch(shop, pilotline):
+    assert shop("table", "delete", "orders", "--where", "city = 'Ulm' AND id > 1")["rows_deleted"] == 1
+    assert shop("show", "orders")["rows"] == 3
+    assert pilotline("branch", "mine").returncode == 0
+    assert shop("table", "delete", "orders", "--where", "id in (0, 1)", "--branch", "mine")["branch"] == "mine"
+    assert (shop("show", "orders")["rows"], shop("show", "orders", "--branch", "mine")["rows"]) == (3, 1)
+
+
+def test_joined_files_are_no_reason_to_compute_again(shop, tmp_path):
+    (tmp_path / "selling.toml").write_text('[tables.orders]\nmode = "append"\n')
+    for count in (6, 8):
+        shop("run", "selling", "--set", f"count={count}")
+    before = shop("show", "orders")
+    done = shop("table", "compact", "orders")
+    assert (done["files_before"], done["files_after"]) == (3, 1)
+    after = shop("show", "orders")
+    assert (after["first"], after["snapshot"]) == (before["first"], before["snapshot"])
+    assert shop("run", "selling", "--set", "count=8")["state"] == "unchanged"
+    assert shop("table", "compact", "orders")["files_after"] == 1
+
+
+def test_a_layout_divides_and_sorts_what_is_written_from_then_on(shop):
+    shop("table", "layout", "orders", "--partition-by", "city", "--sort-by", "id desc")
+    shop("run", "selling", "--set", "count=6")
+    assert [row["id"] for row in shop("show", "orders")["first"] if row["city"] == "Bonn"] == [4, 2, 0]
+    shop("table", "layout", "orders")
+
+
+def test_the_lake_is_swept_and_checked(shop, pilotline, tmp_path):
+    shop("run", "selling", "--set", "count=6")
+    told = shop("lake", "sweep", "--keep", "0d", "--grace", "0h")
+    assert (told["done"], [each["rows"] for each in told["given_up"]]) == (False, [4])
+    assert shop("lake", "sweep", "--keep", "0d", "--grace", "0h", "--do")["done"]
+    assert shop("lake", "check", "--deep")["problems"] == []
+    gone = pilotline("show", "orders", "--at", "main~1")
+    assert (gone.returncode, "PL244" in gone.stderr) == (1, True)
+    (file,) = (tmp_path / ".pilotline" / "tables").rglob("*.parquet")
+    file.unlink()
+    found = pilotline("lake", "check")
+    assert (found.returncode, "is gone, which holds 6 rows of shop.orders" in found.stdout) == (1, True)
+    assert "pilotline undo" in found.stdout
+
+
+WRONG = [
+    (("table", "rename", "orders"), "PL001", "the new name is missing"),
+    (("table", "rename", "orders", "not a name"), "PL202", "not a table name"),
+    (("table", "rename", "ordrs", "sold"), "PL201", "Did you mean orders?"),
+    (("table", "describe", "orders"), "PL001", "say something"),
+    (("table", "describe", "orders", "--column", "amout", "--comment", "x"), "PL207", "Did you mean amount?"),
+    (("table", "describe", "orders", "--property", "gc.enabled=true"), "PL247", "Pilotline itself sets"),
+    (("table", "layout", "orders", "--partition-by", "week(id)"), "PL245", "bucket(16, c)"),
+    (("table", "layout", "orders", "--partition-by", "day(id)"), "PL245", "id is long"),
+    (("table", "layout", "orders", "--sort-by", "id up"), "PL245", "asc, desc or nothing"),
+    (("table", "delete", "orders"), "PL001", "--where is missing"),
+    (("table", "delete", "orders", "--where", "id >"), "PL208", "syntax error"),
+    (("table", "delete", "orders", "--where", "lower(city) = 'x'"), "PL208", "plain column"),
+    (("table", "delete", "orders", "--where", "id = 'one'"), "PL208", "id"),
+    (("table", "delete", "orders", "--where", "1=1; DROP TABLE x"), "PL208", "cannot be used as a condition"),
+    (("table", "undrop", "orders"), "PL202", "already"),
+    (("table", "melt", "orders"), "PL001", "melt"),
+    (("lake", "sweep", "--keep", "soon"), "PL001", "no span of time"),
+]
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "says"), WRONG, ids=lambda value: " ".join(value) if isinstance(value, tuple) else ""
+)
+def test_what_cannot_be_done_is_refused_and_leaves_no_branch(shop, pilotline, words, code, says):
+    before = shop("log")["commits"]
+    said = pilotline(*words)
+    assert said.returncode in {1, 2}
+    assert (code in said.stderr, says in said.stderr) == (True, True), said.stderr
+    assert shop("log")["commits"] == before
+    assert [one["branch"] for one in shop("branch")["branches"]] == ["main"]

@@ -1,0 +1,297 @@
+"""A sweep removes what nothing needs, and nothing else; an inspection finds what is missing."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, rule
+
+from pilotline.domain.access import Scope
+from pilotline.domain.tables import Append, Replace, TableName
+from pilotline.lake.errors import Expired, LakeDamaged
+from pilotline.lake.inspecting import inspect_lake
+from pilotline.lake.lake import open_lake
+from pilotline.lake.storage import s3_place
+from pilotline.lake.sweeping import named_files, states, sweep
+
+OWNER = Scope.everything("the owner")
+ORDERS = TableName("sales", "orders")
+DAYS = TableName("sales", "days")
+NOW = timedelta(0)
+LONG = timedelta(days=400)
+
+
+@pytest.fixture(params=["folder", "services"])
+def lake(request, tmp_path):
+    url = tables = None
+    if request.param == "services":
+        url = request.getfixturevalue("postgres").database()
+        tables = s3_place(request.getfixturevalue("bucket"))
+    made = open_lake(tmp_path, author="somebody", database=url, tables=tables)
+    yield made
+    made.database.close()
+
+
+def later(days=0.0):
+    return datetime.now(UTC) + timedelta(days=days, seconds=5)
+
+
+def land(lake, number, mode=None, name=ORDERS):
+    branch = f"b{number}-{name.name}"
+    lake.create_branch(branch)
+    lake.write(branch, name, pa.table({"n": [number]}), mode or Replace())
+    return lake.publish(branch, require_checked=False).commit
+
+
+def numbers(lake, at="main", name=ORDERS):
+    return lake.scan(name, OWNER, at).read_all().column("n").to_pylist()
+
+
+def data_files(lake):
+    return [each.path for each in lake.storage.files() if each.path.endswith(".parquet")]
+
+
+def test_a_look_changes_nothing_and_says_what_would_go(lake):
+    for number in range(3):
+        land(lake, number)
+    found = sweep(lake, keep=NOW, grace=NOW, now=later())
+    assert (found.done, len({each.location for each in found.given_up})) == (False, 2)
+    assert sum(each.path.endswith(".parquet") for each in found.files) == 2
+    assert found.size > 0
+    assert len(data_files(lake)) == 3
+    assert numbers(lake, "main~1") == [1]
+
+
+def test_states_that_nothing_needs_go_after_their_time_and_then_their_files(lake):
+    for number in range(3):
+        land(lake, number)
+    kept = sweep(lake, keep=timedelta(days=30), now=later(29), do=True)
+    assert (kept.given_up, kept.files) == ((), ())
+    first = sweep(lake, keep=timedelta(days=30), grace=timedelta(days=1), now=later(31), do=True)
+    assert len({each.location for each in first.given_up}) == 2
+    assert first.files == ()
+    with pytest.raises(Expired, match="given up by a sweep") as caught:
+        numbers(lake, "main~1")
+    assert caught.value.code == "PL244"
+    second = sweep(lake, keep=timedelta(days=30), grace=timedelta(days=1), now=later(33), do=True)
+    assert sum(each.path.endswith(".parquet") for each in second.files) == 2
+    assert len(data_files(lake)) == 1
+    assert numbers(lake) == [2]
+    assert len(lake.log()) == 4
+    assert inspect_lake(lake, deep=True).problems == ()
+
+
+def test_what_branches_bases_and_tags_see_stays(lake):
+    land(lake, 1)
+    lake.tag("year_end", "main")
+    land(lake, 2)
+    lake.create_branch("mine")
+    land(lake, 3)
+    lake.write("mine", DAYS, pa.table({"n": [7]}), Replace())
+    lake.create_branch("failed")
+    lake.write("failed", ORDERS, pa.table({"n": [8]}), Replace())
+    lake.mark_failed("failed", "to be looked at")
+    lake.create_branch("thrown")
+    lake.write("thrown", ORDERS, pa.table({"n": [9]}), Replace())
+    lake.discard("thrown")
+    sweep(lake, keep=NOW, grace=NOW, now=later(400), do=True)
+    assert [numbers(lake, at) for at in ("year_end", "mine", "main", "failed")] == [[1], [2], [3], [8]]
+    assert numbers(lake, "mine", DAYS) == [7]
+    assert len(data_files(lake)) == 5
+    lake.publish("mine", require_checked=False)
+
+
+def test_files_that_states_share_stay_as_long_as_one_needs_them(lake):
+    land(lake, 1)
+    land(lake, 2, Append())
+    land(lake, 3, Append())
+    sweep(lake, keep=NOW, grace=NOW, now=later(400), do=True)
+    assert numbers(lake) == [1, 2, 3]
+    assert len(data_files(lake)) == 3
+
+
+def test_files_of_a_writer_that_died_go_after_a_while(lake):
+    land(lake, 1)
+    with lake.storage.io(()).new_output(f"{lake.storage.root}/tables/sales/orphan.parquet").create() as file:
+        file.write(b"left behind")
+    assert sweep(lake, now=later(0.5), do=True).files == ()
+    assert [each.path for each in sweep(lake, now=later(2), do=True).files] == ["tables/sales/orphan.parquet"]
+    assert numbers(lake) == [1]
+
+
+def test_a_state_that_was_given_up_can_neither_be_branched_from_nor_come_back(lake):
+    first = land(lake, 1)
+    land(lake, 2)
+    undone = lake.resolve("main")
+    sweep(lake, keep=NOW, grace=NOW, now=later(400), do=True)
+    lake.create_branch("old", first.id)
+    with pytest.raises(Expired):
+        numbers(lake, "old")
+    with pytest.raises(Expired):
+        lake.write("old", ORDERS, pa.table({"n": [3]}), Append())
+    with pytest.raises(Expired):
+        lake.undo(undone.id)
+    assert numbers(lake) == [2]
+
+
+def test_a_reader_that_had_begun_reads_to_the_end(lake):
+    land(lake, 1)
+    reader = lake.scan(ORDERS, OWNER, "main")
+    land(lake, 2)
+    sweep(lake, keep=NOW, grace=timedelta(days=1), now=later(), do=True)
+    assert reader.read_all().column("n").to_pylist() == [1]
+
+
+def test_nothing_is_removed_where_a_needed_state_cannot_be_read(lake):
+    land(lake, 1)
+    land(lake, 2)
+    location = lake.pointer(ORDERS, "main").metadata_location
+    lake.storage.remove([location])
+    lake.files._load.cache_clear()
+    with pytest.raises(LakeDamaged):
+        sweep(lake, keep=NOW, grace=NOW, now=later(400), do=True)
+    assert len(data_files(lake)) == 2
+
+
+def test_an_inspection_names_what_is_missing_and_what_would_mend_it(lake):
+    land(lake, 1)
+    land(lake, 2)
+    land(lake, 3, name=DAYS)
+    sound = inspect_lake(lake, deep=True)
+    assert (sound.problems, sound.unnamed) == ((), ())
+    assert sound.states == 3
+    first, second = (
+        next(part.path for part in lake.files.parts(lake.pointer(ORDERS, at).metadata_location) if part.rows)
+        for at in ("main~2", "main")
+    )
+    lake.storage.remove([first])
+    with lake.storage.io(()).new_output(f"{lake.storage.root}/{second}").create(overwrite=True) as file:
+        file.write(b"nothing")
+    with lake.storage.io(()).new_output(f"{lake.storage.root}/tables/left").create() as file:
+        file.write(b"left behind")
+    lake.storage.remove([lake.pointer(DAYS, "main").metadata_location])
+    found = {(one.table, one.path): one for one in inspect_lake(lake).problems}
+    assert len(found) == 3
+    assert "is gone" in found["sales.orders", first].what
+    assert "only an earlier state" in found["sales.orders", first].mend
+    assert "has 7 bytes and should have" in found["sales.orders", second].what
+    assert "pilotline undo" in found["sales.orders", second].mend
+    assert "says what sales.days was" in next(one for one in found.values() if one.table == "sales.days").what
+
+
+def test_an_inspection_finds_rows_that_do_not_fit_together(lake):
+    land(lake, 1)
+    with lake.transaction() as tx:
+        tx.execute("UPDATE pointer SET row_count = 5 WHERE branch_id = 1")
+    (problem,) = inspect_lake(lake).problems
+    assert "have 1 rows, the catalog says 5" in problem.what
+    with lake.transaction() as tx:
+        tx.execute("UPDATE branch SET head_seq = 9 WHERE id = 1")
+        tx.execute("UPDATE pointer SET from_seq = 5, row_count = 1 WHERE branch_id = 1")
+    said = [one.what for one in inspect_lake(lake).problems]
+    assert any("has no commit 9" in one for one in said)
+    assert any("belongs to commit 5" in one for one in said)
+
+
+class Sweeping(RuleBasedStateMachine):
+    """Whatever is done, a sweep leaves all that it must leave: judged by what every commit held."""
+
+    branches = Bundle("branches")
+
+    def __init__(self):
+        super().__init__()
+        self.folder = Path(tempfile.mkdtemp(prefix="pl-sweep-"))
+        self.lake = open_lake(self.folder, author="somebody")
+        self.count = 0
+        #: commit -> table -> rows, for each commit that must be readable.
+        self.held = {self.lake.resolve("main").id: {}}
+        self.tags = {}
+
+    def teardown(self):
+        self.all_that_must_be_is_readable()
+        self.lake.database.close()
+        shutil.rmtree(self.folder)
+
+    def note(self, commit):
+        self.held[commit.id] = {
+            str(info.table): self.lake.scan(info.table, OWNER, commit).read_all().column("n").to_pylist()
+            for info in self.lake.tables(commit)
+        }
+
+    def next(self):
+        self.count += 1
+        return self.count
+
+    @rule(target=branches, parent=st.one_of(st.just("main"), branches))
+    def open(self, parent):
+        if self.lake.branch(parent).state not in {"open", "checked"}:
+            parent = "main"
+        name = f"b{self.next()}"
+        self.lake.create_branch(name, parent)
+        return name
+
+    @rule(branch=branches, append=st.booleans(), table=st.sampled_from([ORDERS, DAYS]))
+    def write(self, branch, append, table):
+        if self.lake.branch(branch).state == "open":
+            data = pa.table({"n": [self.next()]})
+            self.note(self.lake.write(branch, table, data, Append() if append else Replace()).commit)
+
+    @rule(branch=consumes(branches), fate=st.sampled_from(["publish", "publish", "discard", "fail"]))
+    def end(self, branch, fate):
+        row = self.lake.branch(branch)
+        if row.state != "open":
+            return
+        if fate == "publish" and row.parent == "main":
+            try:
+                self.note(self.lake.publish(branch, require_checked=False).commit)
+            except Exception:
+                self.lake.discard(branch)
+        elif fate == "fail":
+            self.lake.mark_failed(branch, "a test")
+        else:
+            self.lake.discard(branch)
+
+    @rule()
+    def tag(self):
+        name = f"t{self.next()}"
+        self.tags[name] = self.lake.tag(name, "main")
+
+    @rule(branch=branches, table=st.sampled_from([ORDERS, DAYS]))
+    def compact(self, branch, table):
+        if self.lake.branch(branch).state == "open" and any(one.table == table for one in self.lake.tables(branch)):
+            self.lake.compact(branch, table)
+            self.note(self.lake.resolve(branch))
+
+    @rule(keep=st.sampled_from([NOW, LONG]), grace=st.sampled_from([NOW, timedelta(days=1)]), days=st.integers(0, 3))
+    def sweep(self, keep, grace, days):
+        sweep(self.lake, keep=keep, grace=grace, now=later(days), do=True)
+        if keep == NOW:
+            needed = {self.lake.resolve(branch.name).id for branch in self.lake.branches()}
+            needed |= {branch.base for branch in self.lake.branches()} | set(self.tags.values())
+            self.held = {commit: rows for commit, rows in self.held.items() if commit in needed}
+        self.all_that_must_be_is_readable()
+        self.nothing_is_damaged()
+
+    def all_that_must_be_is_readable(self):
+        for commit, tables in self.held.items():
+            for name, rows in tables.items():
+                assert numbers(self.lake, commit, TableName.parse(name)) == rows
+
+    def nothing_is_damaged(self):
+        with self.lake.database.reading() as tx:
+            locations = {each.location for each in states(tx) if each.expired is None}
+        there = {each.path for each in self.lake.storage.files()}
+        assert named_files(self.lake.files, locations) <= there
+
+
+TestSweeping = Sweeping.TestCase
+TestSweeping.settings = settings(
+    max_examples=20, stateful_step_count=16, deadline=None, suppress_health_check=list(HealthCheck)
+)
