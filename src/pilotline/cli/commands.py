@@ -69,6 +69,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("table", "pilotline.cli.table", "rename, drop, describe, lay out, delete from or compact a table"),
     Command("lake", "pilotline.cli.lake", "look whether all files of the tables are there; remove what nothing needs"),
     Command("sql", "pilotline.cli.sql", "ask the tables of a branch a question in SQL"),
+    Command("serve", "pilotline.cli.serve", "serve the tables to DuckDB, Polars, Spark and others, for reading"),
     Command("explain", "pilotline.cli.explain", "print what an error code means and what to do"),
 )
 

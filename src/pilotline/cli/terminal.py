@@ -52,6 +52,7 @@ class Out:
         self.stderr = stderr or sys.stderr
         self._environ = os.environ if environ is None else environ
         self._documents: list[object] = []
+        self._written = False
         self._progress: Progress | None = None
 
     @property
@@ -104,8 +105,12 @@ class Out:
         return error.exit_status
 
     def finish(self) -> None:
-        """Write the document, if one is wanted. ``main`` calls it, once, when the command has ended."""
-        if self.json:
+        """Write the document, if one is wanted and it is not written yet.
+
+        ``main`` calls it when the command has ended; one that does not end by itself, before.
+        """
+        if self.json and not self._written:
+            self._written = True
             from pilotline.cli.documents import dumps
 
             self.stdout.write(dumps(self._documents[0] if self._documents else {}) + "\n")

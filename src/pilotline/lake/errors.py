@@ -29,7 +29,8 @@ LakeError                    PL200
 ├── Expired                  PL244  a sweep gave up the files of this state
 ├── BadLayout                PL245  a table cannot be divided or sorted so
 ├── NamespaceInUse           PL246  it has tables, so it stays
-└── BadProperty              PL247  a property that Pilotline itself sets
+├── BadProperty              PL247  a property that Pilotline itself sets
+└── FilesElsewhere           PL248  other engines would look for files where the lake lay before
 """
 
 from __future__ import annotations
@@ -224,6 +225,12 @@ class BadProperty(LakeError):
 
     code = "PL247"
     exit_status = 2
+
+
+class FilesElsewhere(LakeError):
+    """Files of a table name each other by the place where the lake lay before, so no other engine would find them."""
+
+    code = "PL248"
 
 
 class LakeTooNew(LakeError):

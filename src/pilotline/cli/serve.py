@@ -1,0 +1,68 @@
+"""Serve the tables of this project to other engines, as an Iceberg REST catalog that can only be read.
+
+pilotline serve
+pilotline serve --port 0 --json
+
+DuckDB, Polars, Daft, Spark and pyiceberg choose a branch, a tag or a commit by their option `warehouse`. Whoever has the
+token reads every table: it is for the owner of the project alone.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pilotline.domain.errors import UsageError
+
+if TYPE_CHECKING:
+    from argparse import ArgumentParser, Namespace
+
+    from pilotline.cli.terminal import Out
+
+NAME = "serve"
+HELP = "serve the tables to DuckDB, Polars, Spark and others, for reading"
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Where, and with which token."""
+    parser.add_argument("--port", type=int, default=8181, metavar="NUMBER", help="0 takes any that is free (8181)")
+    parser.add_argument("--host", default="127.0.0.1", metavar="ADDRESS", help="where to listen (127.0.0.1)")
+    parser.add_argument("--expose", action="store_true", help="allow an address that other machines can reach")
+    parser.add_argument(
+        "--token-file", type=Path, metavar="FILE", help="holds the token; else PILOTLINE_TOKEN, or a new one"
+    )
+
+
+def run(args: Namespace, out: Out) -> int:
+    """Listen, say where, and answer until Ctrl-C.
+
+    Raises:
+        UsageError: the port cannot be one, or what serves is not installed.
+    """
+    from pilotline.cli.lakes import open_here, whole
+    from pilotline.server.app import app
+    from pilotline.server.iceberg import IcebergCatalog
+    from pilotline.server.listening import address_of, listen, serve
+    from pilotline.server.tokens import token_from
+
+    if not 0 <= args.port <= 65535:
+        raise UsageError(f"{args.port} is no port", try_next="pilotline serve --port 0")
+    if find_spec("starlette") is None or find_spec("uvicorn") is None:
+        raise UsageError("what serves over HTTP is not installed", try_next="uv tool install 'pilotline[tool]'")
+    token = token_from(args.token_file, os.environ)
+    lake, _ = open_here()
+    served = app(IcebergCatalog(lake, whole), token)
+    # Ctrl-C is how it usually ends.
+    with listen(args.host, args.port, expose=args.expose) as listening, suppress(KeyboardInterrupt):
+        address = address_of(listening)
+        out.say(f"the tables are served at {address}, for reading, until Ctrl-C")
+        out.say(f"  token: {f'as in {token.given_by}' if token.given_by else token.secret}")
+        out.say("  warehouse: main, or any branch, tag or commit")
+        out.document({"address": address, "token": None if token.given_by else token.secret, "warehouse": "main"})
+        out.finish()
+        serve(served, listening)
+    out.say("stopped")
+    return 0

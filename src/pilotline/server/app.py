@@ -1,0 +1,239 @@
+"""The routes: who asks is checked first, then the words of a request become one call, and its result JSON.
+
+What goes wrong is said as Iceberg's clients expect it: ``{"error": {"message", "type", "code"}}``.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import parse_qs, unquote
+
+from pilotline.domain.access import NotAllowed
+from pilotline.domain.errors import PilotlineError
+from pilotline.domain.tables import BadTableName, NoSuchTable
+from pilotline.lake.errors import DatabaseUnreachable, Expired, FilesElsewhere, LakeBusy, NoSuchRef, StorageUnreachable
+from pilotline.server.iceberg import IcebergCatalog, ref_of
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Callable, Mapping
+
+    from starlette.applications import Starlette
+    from starlette.requests import Request
+    from starlette.responses import Response
+    from starlette.types import ASGIApp, Receive, Scope, Send
+
+    from pilotline.server.tokens import Token
+
+__all__ = ["app"]
+
+_TOKENS: Final = "/v1/oauth/tokens"
+_TOKEN_TYPE: Final = "urn:ietf:params:oauth:token-type:access_token"  # noqa: S105 - the name of a kind
+_EXCHANGE: Final = "urn:ietf:params:oauth:grant-type:token-exchange"
+#: Bytes that a request for a token can have.
+_LARGEST_FORM: Final = 16_384
+#: Requests that are answered at once; each may take a connection of the catalog's database.
+_THREADS: Final = 8
+
+
+def app(catalog: IcebergCatalog, token: Token) -> Starlette:
+    """The whole of what is served.
+
+    Args:
+        catalog: what is asked.
+        token: who has it may ask.
+    """
+    from starlette.applications import Starlette
+    from starlette.exceptions import HTTPException
+    from starlette.middleware import Middleware
+    from starlette.routing import Route
+
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncGenerator[None]:
+        from anyio.to_thread import current_default_thread_limiter
+
+        current_default_thread_limiter().total_tokens = _THREADS
+        yield
+
+    async def give_token(request: Request) -> Response:
+        return await _give_token(request, token)
+
+    answers = _Answers(catalog)
+    return Starlette(
+        lifespan=lifespan,
+        routes=[
+            Route(_TOKENS, give_token, methods=["POST"]),
+            Route("/v1/config", answers.config),
+            *(Route(path, answer) for path, answer in answers.routes().items()),
+        ],
+        middleware=[Middleware(_OwnerReads, token=token)],
+        exception_handlers={PilotlineError: _refused, HTTPException: _no_such_path, Exception: _broken},
+    )
+
+
+class _Answers:
+    """Takes requests apart; each is answered in a thread, for the lake waits for disks."""
+
+    def __init__(self, catalog: IcebergCatalog) -> None:
+        self._catalog = catalog
+
+    def routes(self) -> Mapping[str, Callable[[Request], Response]]:
+        namespaces = "/v1/{prefix:path}/namespaces"
+        namespace = f"{namespaces}/{{namespace}}"
+        table = f"{namespace}/tables/{{table}}"
+        return {
+            f"{table}/credentials": self.credentials,
+            table: self.table,
+            f"{namespace}/tables": self.tables,
+            f"{namespace}/views": self.views,
+            namespace: self.namespace,
+            namespaces: self.namespaces,
+        }
+
+    def config(self, request: Request) -> Response:
+        return _json(self._catalog.config(request.query_params.get("warehouse", "")))
+
+    def namespaces(self, request: Request) -> Response:
+        return _json(self._catalog.namespaces(_ref(request), request.query_params.get("parent", "")))
+
+    def namespace(self, request: Request) -> Response:
+        return _json(self._catalog.namespace(_ref(request), request.path_params["namespace"]), of=request)
+
+    def tables(self, request: Request) -> Response:
+        return _json(self._catalog.tables(_ref(request), request.path_params["namespace"]))
+
+    def views(self, request: Request) -> Response:
+        return _json(self._catalog.views(_ref(request), request.path_params["namespace"]))
+
+    def table(self, request: Request) -> Response:
+        namespace, table = request.path_params["namespace"], request.path_params["table"]
+        if request.method == "HEAD":
+            self._catalog.find_table(_ref(request), namespace, table)
+            return _json({}, of=request)
+        return _json(self._catalog.table(_ref(request), namespace, table))
+
+    def credentials(self, request: Request) -> Response:
+        found = self._catalog.credentials(_ref(request), request.path_params["namespace"], request.path_params["table"])
+        return _json(found)
+
+
+class _OwnerReads:
+    """Lets through who has the token and wants to read; everybody may ask for a token."""
+
+    def __init__(self, inner: ASGIApp, *, token: Token) -> None:
+        self._inner = inner
+        self._token = token
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        refusal = self._refusal(scope) if scope["type"] == "http" else None
+        await (refusal or self._inner)(scope, receive, send)
+
+    def _refusal(self, scope: Scope) -> Response | None:
+        from starlette.datastructures import Headers
+
+        if scope["path"] == _TOKENS:
+            return None
+        kind, _, said = Headers(scope=scope).get("authorization", "").partition(" ")
+        if kind.lower() != "bearer" or not self._token.is_(said.strip()):
+            answer = _error(401, "NotAuthorizedException", "the token is missing or not the one of this server")
+            answer.headers["WWW-Authenticate"] = 'Bearer realm="pilotline"'
+            return answer
+        if scope["method"] not in {"GET", "HEAD"}:
+            return _read_only()
+        return None
+
+
+async def _give_token(request: Request, token: Token) -> Response:
+    """OAuth2's client credentials, or the exchange of a token for itself; the secret is the token."""
+    body = b""
+    async for part in request.stream():
+        body += part
+        if len(body) > _LARGEST_FORM:
+            return _json({"error": "invalid_request", "error_description": "it is too large"}, status=413)
+    form = {name: values[0] for name, values in parse_qs(body.decode("utf-8", "replace")).items()}
+    match form.get("grant_type"):
+        case "client_credentials":
+            said = form.get("client_secret") or _secret_of_basic(request.headers.get("authorization", ""))
+        case grant if grant == _EXCHANGE:
+            said = form.get("subject_token", "")
+        case _:
+            return _json({"error": "unsupported_grant_type"}, status=400)
+    if not token.is_(said):
+        return _json(
+            {"error": "invalid_client", "error_description": "the secret is not this server's token"}, status=401
+        )
+    # It holds as long as the server runs, so no client need ask again.
+    return _json({"access_token": said, "token_type": "bearer", "issued_token_type": _TOKEN_TYPE})
+
+
+def _secret_of_basic(header: str) -> str:
+    kind, _, said = header.partition(" ")
+    if kind.lower() != "basic":
+        return ""
+    try:
+        return unquote(base64.b64decode(said, validate=True).decode().partition(":")[2])
+    except (binascii.Error, ValueError):
+        return ""
+
+
+def _ref(request: Request) -> str:
+    return ref_of(request.path_params["prefix"])
+
+
+def _json(content: Mapping[str, Any], *, status: int = 200, of: Request | None = None) -> Response:
+    from starlette.responses import JSONResponse, Response
+
+    if of is not None and of.method == "HEAD":
+        return Response(status_code=204)
+    # Neither tokens nor what a branch holds now is for a store between.
+    return JSONResponse(dict(content), status_code=status, headers={"Cache-Control": "no-store"})
+
+
+def _error(status: int, kind: str, message: str) -> Response:
+    return _json({"error": {"message": message, "type": kind, "code": status}}, status=status)
+
+
+def _read_only() -> Response:
+    answer = _error(
+        405,
+        "UnsupportedOperationException",
+        "this catalog is read-only: tables are written by `pilotline run`, on a branch, and published once they are checked",
+    )
+    answer.headers["Allow"] = "GET, HEAD"
+    return answer
+
+
+def _refused(request: Request, error: Exception) -> Response:
+    status, kind = _as_http(error, request)
+    return _error(status, kind, f"{getattr(error, 'code', '')}: {error}")
+
+
+def _as_http(error: Exception, request: Request) -> tuple[int, str]:
+    match error:
+        case NoSuchRef() if "prefix" not in request.path_params:
+            return 404, "NoSuchWarehouseException"
+        case NoSuchRef() if "table" not in request.path_params:
+            return 404, "NoSuchNamespaceException"
+        case NoSuchRef() | NoSuchTable() | BadTableName() | Expired():
+            return 404, "NoSuchTableException"
+        case NotAllowed():
+            return 403, "ForbiddenException"
+        case FilesElsewhere():
+            return 422, "UnprocessableEntityException"
+        case LakeBusy() | StorageUnreachable() | DatabaseUnreachable():
+            return 503, "ServiceUnavailableException"
+        case _:
+            return 500, "InternalServerError"
+
+
+def _no_such_path(request: Request, error: Exception) -> Response:
+    status = getattr(error, "status_code", 404)
+    if status == 405:
+        return _read_only()
+    return _error(status, "NotFoundException", f"nothing is served at {request.url.path}")
+
+
+def _broken(_: Request, error: Exception) -> Response:
+    return _error(500, "InternalServerError", f"this is a bug in Pilotline: {type(error).__name__}")
