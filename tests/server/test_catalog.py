@@ -7,6 +7,7 @@ import base64
 import json
 import shutil
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -21,6 +22,7 @@ from pilotline.domain.access import NotAllowed, Scope
 from pilotline.domain.tables import Append, Replace, TableName
 from pilotline.lake.lake import open_lake
 from pilotline.lake.lending import Lender
+from pilotline.lake.storage import s3_place
 from pilotline.lake.sweeping import sweep
 from pilotline.server.app import app
 from pilotline.server.iceberg import ENDPOINTS, IcebergCatalog, prefix_of, ref_of
@@ -124,6 +126,34 @@ def test_a_prefix_is_one_part_of_a_path_that_stands_for_its_reference(ref):
     prefix = prefix_of(ref)
     assert ref_of(prefix) == ref
     assert quote(prefix, safe="=") == prefix
+
+
+@pytest.mark.parametrize("where", ["folder", "services"])
+def test_many_ask_at_once_while_tables_are_published(where, request, tmp_path):
+    environ = {}
+    if where == "services":
+        environ = {
+            "PILOTLINE_DATABASE": request.getfixturevalue("postgres").database(),
+            "PILOTLINE_TABLES": request.getfixturevalue("bucket"),
+        }
+    tables = s3_place(environ["PILOTLINE_TABLES"]) if environ else None
+    lake = shop.filled(open_lake(tmp_path, database=environ.get("PILOTLINE_DATABASE"), tables=tables))
+    server = shop.Served(lake, tmp_path, **environ)
+    states = [lake.pointer(ORDERS, "main").snapshot]
+    with ThreadPoolExecutor(24) as pool:
+        asked = [pool.submit(server.ask, TABLE) for _ in range(200)]
+        for number in range(5):
+            lake.create_branch(f"n{number}")
+            lake.write(f"n{number}", ORDERS, shop.orders(10 + number, 1), Append())
+            lake.publish(f"n{number}", require_checked=False)
+            states.append(lake.pointer(ORDERS, "main").snapshot)
+    answers = [one.result() for one in asked]
+    assert {answer.status for answer in answers} == {200}
+    seen = {str(answer.json["metadata"]["current-snapshot-id"]) for answer in answers}
+    assert seen <= set(states)
+    assert str(server.ask(TABLE).json["metadata"]["current-snapshot-id"]) == states[-1]
+    server.stop()
+    lake.database.close()
 
 
 # What is not there

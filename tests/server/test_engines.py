@@ -32,10 +32,13 @@ def example(client, served, **replaced):
 def elsewhere(client, code):
     """What a client in an environment of its own prints; uv makes that from the lock beside its script."""
     uv = subprocess.run([".ci/find-uv"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.strip()
+    environ = {name: value for name, value in os.environ.items() if name != "VIRTUAL_ENV"}
+    if not os.access(os.environ.get("XDG_CACHE_HOME") or Path.home(), os.W_OK):
+        environ.setdefault("UV_CACHE_DIR", str(ROOT / ".venv-uv" / "cache"))
     ended = subprocess.run(
-        [uv, "run", "--quiet", "--frozen", "--no-project", "--script", str(CLIENTS / f"with_{client}.py")],
+        [uv, "run", "--quiet", "--frozen", "--python", sys.executable, "--script", str(CLIENTS / f"with_{client}.py")],
         cwd=ROOT,
-        env={name: value for name, value in os.environ.items() if name != "VIRTUAL_ENV"},
+        env=environ,
         input=code,
         capture_output=True,
         text=True,

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
-from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -47,7 +46,8 @@ class Lender:
 
     def __init__(self, lake: Lake) -> None:
         self._lake = lake
-        self._file_elsewhere = lru_cache(maxsize=1024)(self._find_file_elsewhere)
+        #: States that were looked at; their files never change.
+        self._all_here: set[str] = set()
 
     def lend(self, name: TableName, scope: Scope, at: Ref) -> Lent:
         """What an engine needs to read a table as it was at a commit.
@@ -67,7 +67,7 @@ class Lender:
             )
         pointer = held(self._lake.pointer(name, at))
         location = pointer.metadata_location or ""
-        elsewhere = self._file_elsewhere(location)
+        elsewhere = None if location in self._all_here else self._file_elsewhere(location)
         if elsewhere is not None:
             raise FilesElsewhere(
                 f"{name} has files from when the lake lay elsewhere, and other engines would look for them there:"
@@ -76,6 +76,7 @@ class Lender:
                 table=str(name),
                 file=elsewhere,
             )
+        self._all_here.add(location)
         try:
             metadata = json.loads(self._lake.storage.read(location))
         except (OSError, ValueError) as error:
@@ -97,7 +98,7 @@ class Lender:
             settings |= {"s3.region": storage.place.region, "client.region": storage.place.region}
         return settings
 
-    def _find_file_elsewhere(self, location: str) -> str | None:
+    def _file_elsewhere(self, location: str) -> str | None:
         root = self._lake.storage.root
         with self._lake.database.reading() as tx:
             places: list[str] = [row[0] for row in tx.execute(SQL["list_places"])]

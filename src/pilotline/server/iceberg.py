@@ -103,13 +103,10 @@ class IcebergCatalog:
         Raises:
             NoSuchRef: no such state or namespace.
         """
-        self._known(self._namespaces(ref), namespace)
-        names = [info.table for info in self._lake.tables(ref)]
-        return {
-            "identifiers": [
-                {"namespace": [name.namespace], "name": name.name} for name in names if name.namespace == namespace
-            ]
-        }
+        names = [info.table for info in self._lake.tables(ref) if info.table.namespace == namespace]
+        if not names:
+            self._known(self._namespaces(ref), namespace)
+        return {"identifiers": [{"namespace": [name.namespace], "name": name.name} for name in names]}
 
     def views(self, ref: str, namespace: str) -> dict[str, Any]:
         """There are none.

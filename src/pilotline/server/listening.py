@@ -53,7 +53,8 @@ def listen(host: str, port: int, *, expose: bool = False) -> socket.socket:
             try_next=f"say so: pilotline serve --host {host} --expose; and put something that speaks TLS before it",
             host=host,
         )
-    listening = socket.socket(family, socket.SOCK_STREAM)
+    # Where the protocol is named, asyncio sends each answer at once instead of waiting 40 ms for the end of the last.
+    listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         # A port that was left a moment ago is free; one that somebody listens on is not.
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
