@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import base64
 import binascii
+from asyncio import get_running_loop
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import parse_qs, unquote
@@ -18,7 +20,7 @@ from pilotline.lake.errors import DatabaseUnreachable, Expired, FilesElsewhere, 
 from pilotline.server.iceberg import IcebergCatalog, ref_of
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Mapping
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 
     from starlette.applications import Starlette
     from starlette.requests import Request
@@ -34,7 +36,7 @@ _TOKEN_TYPE: Final = "urn:ietf:params:oauth:token-type:access_token"  # noqa: S1
 _EXCHANGE: Final = "urn:ietf:params:oauth:grant-type:token-exchange"
 #: Bytes that a request for a token can have.
 _LARGEST_FORM: Final = 16_384
-#: Requests that are answered at once; each may take a connection of the catalog's database.
+#: Requests that are answered at once.
 _THREADS: Final = 8
 
 
@@ -50,12 +52,19 @@ def app(catalog: IcebergCatalog, token: Token) -> Starlette:
     from starlette.middleware import Middleware
     from starlette.routing import Route
 
+    # Threads that stay, since each has a connection of the catalog's database.
+    threads = ThreadPoolExecutor(_THREADS, "answering")
+
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncGenerator[None]:
-        from anyio.to_thread import current_default_thread_limiter
-
-        current_default_thread_limiter().total_tokens = _THREADS
         yield
+        threads.shutdown(wait=False)
+
+    def in_thread(answer: Callable[[Request], Response]) -> Callable[[Request], Awaitable[Response]]:
+        async def answered(request: Request) -> Response:
+            return await get_running_loop().run_in_executor(threads, answer, request)
+
+        return answered
 
     async def give_token(request: Request) -> Response:
         return await _give_token(request, token)
@@ -65,8 +74,8 @@ def app(catalog: IcebergCatalog, token: Token) -> Starlette:
         lifespan=lifespan,
         routes=[
             Route(_TOKENS, give_token, methods=["POST"]),
-            Route("/v1/config", answers.config),
-            *(Route(path, answer) for path, answer in answers.routes().items()),
+            Route("/v1/config", in_thread(answers.config)),
+            *(Route(path, in_thread(answer)) for path, answer in answers.routes().items()),
         ],
         middleware=[Middleware(_OwnerReads, token=token)],
         exception_handlers={PilotlineError: _refused, HTTPException: _no_such_path, Exception: _broken},
