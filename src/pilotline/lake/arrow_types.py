@@ -7,6 +7,7 @@ from typing import Any, TypeAlias
 __all__ = [
     "ArrowArray",
     "ArrowBatch",
+    "ArrowDataset",
     "ArrowReader",
     "ArrowSchema",
     "ArrowTable",
@@ -18,6 +19,7 @@ __all__ = [
 ArrowTable: TypeAlias = Any  # pyarrow.Table
 ArrowReader: TypeAlias = Any  # pyarrow.RecordBatchReader
 ArrowBatch: TypeAlias = Any  # pyarrow.RecordBatch
+ArrowDataset: TypeAlias = Any  # pyarrow.dataset.Dataset
 ArrowSchema: TypeAlias = Any  # pyarrow.Schema
 ArrowArray: TypeAlias = Any  # pyarrow.Array or ChunkedArray
 ArrowType: TypeAlias = Any  # pyarrow.DataType

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
         TableName,
         WriteMode,
     )
-    from pilotline.lake.arrow_types import ArrowReader, ArrowTable
+    from pilotline.lake.arrow_types import ArrowDataset, ArrowReader, ArrowTable
 
 __all__ = ["Catalog", "CatalogReader", "Compacted", "FrameNotes", "Published", "Ref", "Transaction", "Written"]
 
@@ -168,6 +168,16 @@ class CatalogReader(Protocol):
             NoSuchTable: not there at that commit.
             NoSuchColumn: ``columns`` or ``filter`` name one that is not there for this reader.
             BadFilter: a filter or mask does not fit a column's type.
+        """
+        ...
+
+    def dataset(self, name: TableName, scope: Scope, at: Ref) -> ArrowDataset | None:
+        """All of a table as a data set of Arrow's, of which an engine reads only the columns and files that it needs.
+
+        None where the scope keeps anything back, or where it cannot be had; then there is ``scan``.
+
+        Raises:
+            NoSuchTable: not there at that commit.
         """
         ...
 

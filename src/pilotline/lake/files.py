@@ -447,6 +447,31 @@ class Files:
         except FileNotFoundError as error:
             raise _damaged(str(metadata.location), error) from error
 
+    def dataset(self, metadata: TableMetadata) -> Any | None:
+        """The data files as a data set of Arrow's, of which an engine reads what it needs; None where that would misread.
+
+        A data set finds columns by their names. A column cannot be renamed, and one that is gone stays out of all files
+        that stay, so a name means one column; but names that Avro does not allow are written as others, and rows that
+        another engine deleted are still in the files.
+        """
+        import pyarrow.dataset as ds
+        from pyiceberg.io.pyarrow import schema_to_pyarrow
+        from pyiceberg.schema import sanitize_column_names
+
+        schema = metadata.schema()
+        tasks = self.plan(metadata)
+        if sanitize_column_names(schema) != schema or any(task.delete_files for task in tasks):
+            return None
+        form: Any = ds.ParquetFileFormat()
+        fragments: list[Any] = []
+        filesystem: Any = None
+        for task in tasks:
+            scheme, place, path = self.io.parse_location(self._here(task.file.file_path))  # pyright: ignore[reportAttributeAccessIssue]
+            filesystem = self.io.fs_by_scheme(scheme, place)  # pyright: ignore[reportAttributeAccessIssue]
+            fragments.append(form.make_fragment(path, filesystem=filesystem))
+        arrow = schema_to_pyarrow(schema, include_field_ids=False)
+        return ds.FileSystemDataset(fragments, arrow, form, filesystem) if fragments else None
+
     def read_back(
         self, metadata: TableMetadata, files: Sequence[DataFile], columns: Sequence[str]
     ) -> Iterator[ArrowBatch]:

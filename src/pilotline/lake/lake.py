@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from pilotline.domain.access import Filter, Scope
     from pilotline.domain.tables import Branch, Commit, CommitId, CommitKind, TableChange, TableInfo, WriteMode
-    from pilotline.lake.arrow_types import ArrowReader, ArrowTable
+    from pilotline.lake.arrow_types import ArrowDataset, ArrowReader, ArrowTable
     from pilotline.lake.catalog import FrameNotes, Ref, Transaction
     from pilotline.lake.database import Database, Session
     from pilotline.lake.files import Files, Staged
@@ -174,6 +174,11 @@ class Lake:
     ) -> ArrowReader:
         """See ``CatalogReader.scan``."""
         return self._scan(self._held(name, at), scope, columns, filter)
+
+    def dataset(self, name: TableName, scope: Scope, at: Ref) -> ArrowDataset | None:
+        """See ``CatalogReader.dataset``."""
+        pointer = self._held(name, at)
+        return None if scope.restricted else self.files.dataset(self.files.load(_location(pointer)))
 
     def scan_difference(
         self,

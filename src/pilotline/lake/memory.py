@@ -58,7 +58,7 @@ if TYPE_CHECKING:
 
     from pilotline.domain.access import Filter, Scope
     from pilotline.domain.tables import Column, CommitKind, TableChange, WriteMode
-    from pilotline.lake.arrow_types import ArrowReader, ArrowTable
+    from pilotline.lake.arrow_types import ArrowDataset, ArrowReader, ArrowTable
     from pilotline.lake.catalog import FrameNotes, Ref, Transaction
 
 __all__ = ["MemoryCatalog"]
@@ -220,6 +220,13 @@ class MemoryCatalog:
         held = self._held(name, at)
         known = [column.name for column in held.info.columns]
         return governed_table(held.rows, plan_reading(name, known, scope, columns, filter))
+
+    def dataset(self, name: TableName, scope: Scope, at: Ref) -> ArrowDataset | None:
+        """See ``CatalogReader.dataset``."""
+        import pyarrow.dataset as ds
+
+        held = self._held(name, at)
+        return None if scope.restricted else ds.dataset(held.rows)
 
     def scan_difference(
         self,

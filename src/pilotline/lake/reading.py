@@ -1,7 +1,8 @@
 """Governed scans as frames, and SQL over them.
 
 The user's SQL runs in an engine that holds nothing but what the scopes let through: no files, no network, no settings, no
-Python variables. Each table that the query names is scanned at one pinned commit first.
+Python variables. Each table that the query names is scanned at one pinned commit: where all of it may be seen, the engine
+reads the columns and row groups that it needs as it goes; else what may be seen is read first.
 """
 
 from __future__ import annotations
@@ -98,12 +99,13 @@ def sql(
     known = {info.table: info for info in catalog.tables(commit)}
     with duckdb.connect(":memory:") as engine:
         mentioned, own_names = _tables_named(engine, query)
-        held: list[ArrowTable] = []
+        held: list[Any] = []
         for place, (schema, word) in enumerate(mentioned):
             if schema.lower() in _CATALOGS or (not schema and word.lower() in own_names):
                 continue
             found = _lookup(schema, word, known, namespace)
-            table = catalog.scan(found, scope_of(found), commit).read_all()
+            scope = scope_of(found)
+            table = catalog.dataset(found, scope, commit) or catalog.scan(found, scope, commit).read_all()
             held.append(table)
             engine.register(f"__scan_{place}", table)
             if schema:
