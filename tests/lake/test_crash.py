@@ -22,7 +22,7 @@ from pilotline.lake.storage import s3_place
 OWNER = Scope.everything("the owner")
 TABLES = tuple(TableName("shop", name) for name in ("t0", "t1", "t2"))
 #: Reached only by what comes after a publish.
-LATER = ("rebase", "undo", "publish-committed")
+LATER = ("rebase", "undo", "publish-committed", "sweep")
 
 
 @pytest.fixture(scope="module")

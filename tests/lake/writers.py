@@ -122,6 +122,16 @@ def rebase_and_undo(lake, name, generation):
     lake.rebase(f"{name}-b")
     lake.publish(f"{name}-b", require_checked=False)
     lake.undo(lake.resolve("main").id)
+    sweep_all(lake)
+
+
+def sweep_all(lake):
+    """Remove all that nothing needs, as if it were a year later."""
+    from datetime import UTC, datetime, timedelta
+
+    from pilotline.lake.sweeping import sweep
+
+    sweep(lake, keep=timedelta(0), grace=timedelta(0), now=datetime.now(UTC) + timedelta(days=400), do=True)
 
 
 def append_rows(folder, who, count):

@@ -66,7 +66,7 @@ def made_by(by: int) -> dict[str, list[dict[str, int]]]:
 
 
 #: A run publishes in its own transaction, so what comes after a commit is not the lake's.
-BEFORE_THE_END = [point for point in POINTS if not point.startswith(("rebase", "undo", "publish-committed"))]
+BEFORE_THE_END = [point for point in POINTS if not point.startswith(("rebase", "undo", "publish-committed", "sweep"))]
 
 
 @pytest.mark.parametrize("point", BEFORE_THE_END)
