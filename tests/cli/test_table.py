@@ -139,3 +139,15 @@ def test_what_cannot_be_done_is_refused_and_leaves_no_branch(shop, pilotline, wo
     assert (code in said.stderr, says in said.stderr) == (True, True), said.stderr
     assert shop("log")["commits"] == before
     assert [one["branch"] for one in shop("branch")["branches"]] == ["main"]
+
+
+def test_a_diff_takes_a_tolerance_shows_spreads_and_writes_a_page(shop, pilotline, tmp_path):
+    shop("run", "selling", "--set", "count=6")
+    told = shop("diff", "--key", "id", "--rtol", "1e-9", "--spread", "--html", "diff.html")
+    assert told["tables"][0]["rows_added"] == 2
+    assert [one["column"] for one in told["tables"][0]["columns"]] == ["id", "city", "amount"]
+    assert "shop.orders" in (tmp_path / "diff.html").read_text()
+    said = pilotline("diff", "--spread").stdout
+    assert "mean 4.5" in said
+    refused = pilotline("diff", "--rtol", "0.1")
+    assert (refused.returncode, "needs --key" in refused.stderr) == (2, True)

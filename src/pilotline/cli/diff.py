@@ -7,8 +7,11 @@ pilotline diff main~3 main      two commits
 
 from __future__ import annotations
 
+from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pilotline.domain.errors import UsageError
 from pilotline.domain.tables import MAIN
 
 if TYPE_CHECKING:
@@ -16,10 +19,11 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from pilotline.cli.terminal import Out
-    from pilotline.lake.diff import Diff, TableDiff
+    from pilotline.lake.diff import Diff, Spread, TableDiff
     from pilotline.lake.lake import Lake
 
 NAME = "diff"
+_BLOCKS = " ▁▂▃▄▅▆▇█"
 HELP = "compare two branches or commits, table by table, row by row"
 
 
@@ -31,13 +35,24 @@ def add_arguments(parser: ArgumentParser) -> None:
     )
     parser.add_argument("--table", metavar="TABLE", help="only this table")
     parser.add_argument("--key", action="append", default=[], metavar="COLUMN", help="what makes a row the same row")
+    parser.add_argument(
+        "--rtol", type=float, default=0.0, metavar="X", help="numbers this much apart, by their size, are equal"
+    )
+    parser.add_argument("--atol", type=float, default=0.0, metavar="X", help="numbers this far apart are equal")
+    parser.add_argument("--spread", action="store_true", help="how the columns of rows that differ are spread")
+    parser.add_argument("--html", type=Path, metavar="FILE", help="write it as a page with pictures")
 
 
 def run(args: Namespace, out: Out) -> int:
     """Compare, and print."""
     from pilotline.cli.lakes import find_table, open_here, whole
-    from pilotline.lake.diff import diff
+    from pilotline.lake.diff import Tolerance, diff
 
+    if (args.rtol or args.atol) and not args.key:
+        raise UsageError(
+            "pilotline diff: a tolerance needs --key, which says which rows are to be near each other.",
+            try_next="pilotline diff --help",
+        )
     lake, _ = open_here()
     before, after = _ends(lake, args.before, args.after)
     only = None
@@ -50,8 +65,16 @@ def run(args: Namespace, out: Out) -> int:
             only = [find_table(lake, args.table, lake.resolve(before)).table]
     asked: list[str] = args.key or []
     keys = dict.fromkeys(only, asked) if only and asked else _keys(lake, before, after, args.key)
-    found = diff(lake, before, after, whole, only=only, keys=keys)
+    found = diff(
+        lake, before, after, whole, only=only, keys=keys, tolerance=Tolerance(relative=args.rtol, absolute=args.atol),
+        spreads=args.spread or args.html is not None,
+    )  # fmt: skip
     _print(found, out)
+    if args.html is not None:
+        from pilotline.lake.diff_page import diff_page
+
+        args.html.write_text(diff_page(found), encoding="utf-8")
+        out.say(f"  written: {args.html}")
     out.document(_as_json(found))
     return 0
 
@@ -115,8 +138,20 @@ def _print_table(one: TableDiff, out: Out) -> None:
             out.say(f"  {mark} {_row(row)}")
         if count > len(rows) > 0:
             out.say(f"  {mark} ... {plural(count - len(rows), 'more row')}")
+    for column in one.columns:
+        out.say(f"  {column.name}: {_spread(column.before)}  →  {_spread(column.after)}")
     for cell in one.worst:
         out.say(f"  ~ {_row(cell.key)}: {cell.column} {_value(cell.before)} → {_value(cell.after)}")
+
+
+def _spread(spread: Spread) -> str:
+    """One side of a column: the shape of its numbers, or its most frequent values."""
+    nulls = f", {spread.nulls} NULL" if spread.nulls else ""
+    if spread.marks is not None and spread.bars:
+        most = max(spread.bars) or 1
+        shape = "".join(_BLOCKS[round(count / most * (len(_BLOCKS) - 1))] for count in spread.bars)
+        return f"{shape} {spread.marks[0]:.4g}…{spread.marks[4]:.4g}, mean {spread.mean:.4g}{nulls}"
+    return (", ".join(f"{_value(value)} ({count})" for value, count in spread.frequent[:3]) or "no value") + nulls
 
 
 def _row(row: Mapping[str, object]) -> str:
@@ -147,6 +182,21 @@ def _as_json(found: Diff) -> dict[str, object]:
                 "added": [dict(row) for row in one.added],
                 "removed": [dict(row) for row in one.removed],
                 "equal": dict(one.equal) if one.equal else None,
+                "worst": [
+                    {"key": dict(cell.key), "column": cell.column, "before": cell.before, "after": cell.after}
+                    for cell in one.worst
+                ],
+                "columns": [
+                    {
+                        "column": each.name,
+                        "type": each.type,
+                        "low": each.low,
+                        "high": each.high,
+                        "before": asdict(each.before),
+                        "after": asdict(each.after),
+                    }
+                    for each in one.columns
+                ],
             }
             for one in found.tables
         ],

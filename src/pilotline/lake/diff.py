@@ -18,10 +18,59 @@ if TYPE_CHECKING:
     from pilotline.lake.arrow_types import ArrowTable
     from pilotline.lake.catalog import CatalogReader, Ref
 
-__all__ = ["ChangedCell", "Diff", "TableDiff", "diff"]
+__all__ = ["EXACT", "ChangedCell", "ColumnDiff", "Diff", "Spread", "TableDiff", "Tolerance", "diff"]
 
 #: So many examples of each kind.
 _EXAMPLES = 5
+#: So many bars of a histogram, and so many of the most frequent values.
+_BINS = 20
+_FREQUENT = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tolerance:
+    """How far two numbers may be apart and count as equal: ``|a - b| <= absolute + relative * max(|a|, |b|)``."""
+
+    relative: float = 0.0
+    absolute: float = 0.0
+
+    @property
+    def exact(self) -> bool:
+        """Whether numbers must be the same."""
+        return not (self.relative or self.absolute)
+
+
+EXACT = Tolerance()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spread:
+    """How the values of a column are spread over the rows that one side has and the other has not."""
+
+    rows: int
+    nulls: int
+    #: About so many different values.
+    distinct: int
+    #: Of numbers: the smallest, the quartiles, the greatest; and the mean. None: no numbers, or none there.
+    marks: tuple[float, float, float, float, float] | None = None
+    mean: float | None = None
+    #: Of numbers: how many values lie in each of the bins that both sides share.
+    bars: tuple[int, ...] = ()
+    #: The most frequent values, each with its number of rows.
+    frequent: tuple[tuple[object, int], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ColumnDiff:
+    """One column over the rows that differ."""
+
+    name: str
+    type: str
+    before: Spread
+    after: Spread
+    #: Of numbers: where the first bin begins and the last one ends.
+    low: float | None = None
+    high: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +103,8 @@ class TableDiff:
     removed: tuple[Mapping[str, object], ...] = ()
     #: With keys: the cells that differ, those of numbers that differ most first.
     worst: tuple[ChangedCell, ...] = ()
+    #: The columns whose values are spread otherwise over the rows that differ.
+    columns: tuple[ColumnDiff, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,10 +124,13 @@ def diff(
     *,
     only: Sequence[TableName] | None = None,
     keys: Mapping[TableName, Sequence[str]] | None = None,
+    tolerance: Tolerance = EXACT,
+    spreads: bool = False,
 ) -> Diff:
     """Compare two commits as a reader sees them.
 
-    ``only`` leaves out other tables; ``keys`` name what makes a row of a table the same row on both sides.
+    ``only`` leaves out other tables; ``keys`` name what makes a row of a table the same row on both sides; only between
+    rows that do is a ``tolerance`` known. With ``spreads`` it is also told how columns are spread over rows that differ.
 
     Raises:
         NoSuchRef: a commit is not there.
@@ -99,7 +153,10 @@ def diff(
                 )
             )
             continue
-        found.append(_compare(catalog, (first, was), (second, now), scope_of(table), (keys or {}).get(table)))
+        by = (keys or {}).get(table)
+        found.append(
+            _compare(catalog, (first, was), (second, now), scope_of(table), by, tolerance=tolerance, spreads=spreads)
+        )
     return Diff(before=first, after=second, tables=tuple(found))
 
 
@@ -109,6 +166,9 @@ def _compare(
     new: tuple[Commit, TableInfo],
     scope: Scope,
     keys: Sequence[str] | None,
+    *,
+    tolerance: Tolerance,
+    spreads: bool,
 ) -> TableDiff:
     import duckdb
 
@@ -134,9 +194,11 @@ def _compare(
         engine.register("right_rows", right)
         if keys:
             shared = was.rows - left.num_rows
-            facts |= _by_keys(engine, common, list(keys), shared)
+            facts |= _by_keys(engine, common, list(keys), shared, tolerance)
         else:
             facts |= _as_multiset(engine, common)
+        if spreads:
+            facts["columns"] = _spreads(engine, common, {column.name: column.type for column in seen_now})
     return TableDiff(**facts)
 
 
@@ -195,11 +257,14 @@ def _as_multiset(engine: Any, columns: Sequence[str]) -> dict[str, Any]:
     }
 
 
-def _by_keys(engine: Any, columns: Sequence[str], keys: Sequence[str], shared: int) -> dict[str, Any]:
+def _by_keys(
+    engine: Any, columns: Sequence[str], keys: Sequence[str], shared: int, tolerance: Tolerance
+) -> dict[str, Any]:
     on = " AND ".join(f"l.{quoted(key)} IS NOT DISTINCT FROM r.{quoted(key)}" for key in keys)
     others = [column for column in columns if column not in keys]
     engine.execute(f"CREATE VIEW both_sides AS SELECT l, r FROM left_rows l JOIN right_rows r ON {on}")
-    differs = {name: f"(l.{quoted(name)} IS DISTINCT FROM r.{quoted(name)})" for name in others}
+    numbers = _numbers(engine, others)
+    differs = {name: _differs(name, tolerance if name in numbers else EXACT) for name in others}
     counts = ", ".join(f"count(*) FILTER {test}" for test in differs.values())
     anything = " OR ".join(differs.values()) or "false"
     ((matched, changed, *unequal),) = engine.execute(
@@ -215,7 +280,12 @@ def _by_keys(engine: Any, columns: Sequence[str], keys: Sequence[str], shared: i
 
     rows_removed, removed = alone("left_rows", "right_rows")
     rows_added, added = alone("right_rows", "left_rows")
-    worst = [cell for name, bad in zip(others, unequal, strict=True) if bad for cell in _worst(engine, name, keys)]
+    worst = [
+        cell
+        for name, bad in zip(others, unequal, strict=True)
+        if bad
+        for cell in _worst(engine, name, keys, differs[name], number=name in numbers)
+    ]
     return {
         "rows_added": rows_added,
         "rows_removed": rows_removed,
@@ -227,14 +297,92 @@ def _by_keys(engine: Any, columns: Sequence[str], keys: Sequence[str], shared: i
     }
 
 
-def _worst(engine: Any, name: str, keys: Sequence[str]) -> list[ChangedCell]:
+def _numbers(engine: Any, columns: Sequence[str]) -> frozenset[str]:
+    """Those of the columns that hold numbers on both sides."""
+    found: list[frozenset[str]] = []
+    for side in ("left_rows", "right_rows"):
+        described = engine.execute(f"DESCRIBE {side}").fetchall()
+        found.append(frozenset(name for name, kind, *_ in described if _is_number(kind)))
+    return frozenset(columns) & found[0] & found[1]
+
+
+def _is_number(kind: str) -> bool:
+    return kind.startswith(("DECIMAL", "FLOAT", "DOUBLE")) or kind.endswith("INT") or kind == "INTEGER"
+
+
+def _differs(name: str, tolerance: Tolerance) -> str:
+    """The SQL that is true where the two sides of a row differ in a column; NULL equals NULL, NaN equals NaN."""
+    left, right = f"l.{quoted(name)}", f"r.{quoted(name)}"
+    if tolerance.exact:
+        return f"({left} IS DISTINCT FROM {right})"
+    a, b = f"CAST({left} AS DOUBLE)", f"CAST({right} AS DOUBLE)"
+    near = f"abs({a} - {b}) <= {tolerance.absolute!r} + {tolerance.relative!r} * greatest(abs({a}), abs({b}))"
+    # Two numbers of which one is infinite are equal or not; their distance says nothing.
+    near = f"(isfinite({a}) AND isfinite({b}) AND {near})"
+    return f"({left} IS DISTINCT FROM {right} AND NOT coalesce({near}, false))"
+
+
+def _spreads(engine: Any, columns: Sequence[str], types: Mapping[str, str]) -> tuple[ColumnDiff, ...]:
+    """How each column is spread over the rows that are on one side only; without those spread alike on both."""
+    listed = ", ".join(map(quoted, columns))
+    for side, other in (("left", "right"), ("right", "left")):
+        engine.execute(
+            f"CREATE TABLE {side}_only AS SELECT {listed} FROM {side}_rows EXCEPT ALL SELECT {listed} FROM {other}_rows"
+        )
+    numbers = _numbers(engine, columns)
+    found: list[ColumnDiff] = []
+    for name in columns:
+        low, high = _range(engine, name) if name in numbers else (None, None)
+        before, after = (_spread(engine, f"{side}_only", name, low, high) for side in ("left", "right"))
+        if before != after:
+            found.append(ColumnDiff(name=name, type=types[name], before=before, after=after, low=low, high=high))
+    return tuple(found)
+
+
+def _range(engine: Any, name: str) -> tuple[float, float] | tuple[None, None]:
+    value = f"CAST({quoted(name)} AS DOUBLE)"
+    both = f"SELECT {value} AS v FROM left_only UNION ALL SELECT {value} FROM right_only"
+    ((low, high),) = engine.execute(f"SELECT min(v), max(v) FROM ({both}) WHERE isfinite(v)").fetchall()
+    return (None, None) if low is None else (float(low), float(high))
+
+
+def _spread(engine: Any, table: str, name: str, low: float | None, high: float | None) -> Spread:
+    column = quoted(name)
+    ((rows, nulls, distinct),) = engine.execute(
+        f"SELECT count(*), count(*) FILTER ({column} IS NULL), approx_count_distinct({column}) FROM {table}"
+    ).fetchall()
+    frequent = tuple(
+        (value, int(count))
+        for value, count in engine.execute(
+            f"SELECT {column}, count(*) AS n FROM {table} WHERE {column} IS NOT NULL GROUP BY 1"
+            f" ORDER BY n DESC, CAST({column} AS VARCHAR) LIMIT {_FREQUENT}"
+        ).fetchall()
+    )
+    if low is None or high is None:
+        return Spread(rows=rows, nulls=nulls, distinct=distinct, frequent=frequent)
+    value = f"CAST({column} AS DOUBLE)"
+    ((marks, mean),) = engine.execute(
+        f"SELECT quantile_cont({value}, [0, 0.25, 0.5, 0.75, 1]), avg({value}) FROM {table} WHERE isfinite({value})"
+    ).fetchall()
+    width = (high - low) / _BINS or 1.0
+    counted = dict(
+        engine.execute(
+            f"SELECT least(CAST(floor(({value} - {low!r}) / {width!r}) AS INTEGER), {_BINS - 1}) AS bin, count(*)"
+            f" FROM {table} WHERE isfinite({value}) GROUP BY 1"
+        ).fetchall()
+    )
+    return Spread(
+        rows=rows, nulls=nulls, distinct=distinct, marks=tuple(marks) if marks else None, mean=mean,
+        bars=tuple(int(counted.get(each, 0)) for each in range(_BINS)), frequent=frequent,
+    )  # fmt: skip
+
+
+def _worst(engine: Any, name: str, keys: Sequence[str], differs: str, *, number: bool) -> list[ChangedCell]:
     column = quoted(name)
     listed = ", ".join(f"l.{quoted(key)}" for key in keys)
     far = f"abs(try_cast(l.{column} AS DOUBLE) - try_cast(r.{column} AS DOUBLE)) DESC NULLS LAST, "
-    ((kind,),) = engine.execute(f"SELECT typeof(any_value({column})) FROM right_rows").fetchall()
-    number = kind.startswith(("DECIMAL", "FLOAT", "DOUBLE")) or kind.endswith("INT") or kind == "INTEGER"
     rows = engine.execute(
-        f"SELECT {listed}, l.{column}, r.{column} FROM both_sides WHERE l.{column} IS DISTINCT FROM r.{column}"
+        f"SELECT {listed}, l.{column}, r.{column} FROM both_sides WHERE {differs}"
         f" ORDER BY {far if number else ''}{listed} LIMIT {_EXAMPLES}"
     ).fetchall()
     return [
