@@ -14,18 +14,9 @@ from pilotline.domain.access import Compare, Mask, Scope
 from pilotline.domain.tables import Append, Replace, SetProperty, TableName
 from pilotline.lake.lake import open_lake
 from pilotline.lake.reading import sql
-from pilotline.lake.storage import s3_place
 
 OWNER = Scope.everything("the owner")
 ORDERS = TableName("sales", "orders")
-
-
-@pytest.fixture(params=["folder", "bucket"])
-def lake(request, tmp_path):
-    tables = s3_place(request.getfixturevalue("bucket")) if request.param == "bucket" else None
-    made = open_lake(tmp_path, author="somebody", tables=tables)
-    made.create_branch("mine")
-    return made
 
 
 def ask(lake, query, scope=OWNER):

@@ -19,19 +19,9 @@ from pilotline.domain.tables import Append, MergeOn, Replace, ReplacePartitions,
 from pilotline.lake import staging
 from pilotline.lake.errors import BadKeys, NotATable
 from pilotline.lake.frames import to_stream
-from pilotline.lake.lake import open_lake
-from pilotline.lake.storage import s3_place
 
 OWNER = Scope.everything("the owner")
 ORDERS = TableName("sales", "orders")
-
-
-@pytest.fixture(params=["folder", "bucket"])
-def lake(request, tmp_path):
-    tables = s3_place(request.getfixturevalue("bucket")) if request.param == "bucket" else None
-    made = open_lake(tmp_path, author="somebody", tables=tables)
-    made.create_branch("mine")
-    return made
 
 
 def batches(*tables):

@@ -104,8 +104,6 @@ def _published(lake: Lake, change: Callable[[str], dict[str, Any]], message: str
 
 def _change(args: Namespace, lake: Lake) -> Callable[[str], dict[str, Any]]:
     """What is to be done on a branch; it says what it did."""
-    from pilotline.lake.where import filter_from_sql
-
     match args.action:
         case "rename":
             if not args.to:
@@ -121,9 +119,11 @@ def _change(args: Namespace, lake: Lake) -> Callable[[str], dict[str, Any]]:
         case "delete":
             if not args.where:
                 raise UsageError(
-                    "pilotline table delete: --where is missing; all rows go with --where true, or drop the table.",
+                    "pilotline table delete: --where is missing; to take all of a table away, drop it.",
                     try_next="pilotline table --help",
                 )
+            from pilotline.lake.where import filter_from_sql
+
             where = filter_from_sql(args.where)
             return lambda branch: _delete(lake, branch, args.table, where)
         case _:
@@ -184,10 +184,10 @@ def _delete(lake: Lake, branch: str, text: str, where: Any) -> dict[str, Any]:
 
 
 def _compact(lake: Lake, branch: str, text: str) -> dict[str, Any]:
-    table = _info(lake, branch, text).table
-    done = lake.compact(branch, table)
     from pilotline.cli.lakes import plural
 
+    table = _info(lake, branch, text).table
+    done = lake.compact(branch, table)
     joined = f"{plural(done.files_before, 'file')} became {done.files_after}"
     words = joined if done.files_before != done.files_after else "there was nothing to join"
     return {

@@ -9,8 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from pilotline.domain.errors import did_you_mean
-from pilotline.lake.errors import NoSuchColumn
+from pilotline.lake.governing import check_columns
 from pilotline.lake.rewriting import quoted
 
 if TYPE_CHECKING:
@@ -58,13 +57,7 @@ def changes(
     after = [column.name for column in catalog.table(name, last).columns if scope.lets_see(column.name)]
     before = {info.table: info for info in catalog.tables(first)}.get(name)
     wanted = list(columns) if columns is not None else after
-    for column in wanted:
-        if column not in after:
-            raise NoSuchColumn(
-                f"{name} has no column '{column}'.{did_you_mean(column, after)}",
-                try_next=f"pilotline show {name}",
-                column=column,
-            )
+    check_columns(name, after, wanted)
     if before is None:
         added = catalog.scan(name, scope, last, columns=wanted)
         return Changes(since=first, until=last, added=added, removed=None)

@@ -194,12 +194,16 @@ def _compare(
         left = _alike(left, right)
         engine.register("left_rows", left)
         engine.register("right_rows", right)
+        sides = {"left": left, "right": right}
+        only = _one_sided(engine, common) if spreads or not keys else {}
         if keys:
             shared = was.rows - left.num_rows
             facts |= _by_keys(engine, common, list(keys), shared, tolerance)
         else:
-            facts |= _as_multiset(engine, common, {"left": left, "right": right})
+            facts |= _as_multiset(common, sides, only)
         if spreads:
+            for side, rows in sides.items():
+                engine.register(f"{side}_only", rows.take(only[side]))
             facts["columns"] = _spreads(engine, common, {column.name: column.type for column in seen_now})
     return TableDiff(**facts)
 
@@ -231,27 +235,45 @@ def _schema_changes(old: Sequence[Column], new: Sequence[Column]) -> tuple[str, 
     )
 
 
-def _as_multiset(engine: Any, columns: Sequence[str], sides: Mapping[str, ArrowTable]) -> dict[str, Any]:
+def _one_sided(engine: Any, columns: Sequence[str]) -> dict[str, Any]:
+    """The places, on each side, of the rows that are there more often than on the other; a place for each time more."""
     import numpy as np
 
     listed = ", ".join(map(quoted, columns))
-    hashes = {side: engine.execute(f"SELECT hash({listed}) AS h FROM {side}_rows").fetchnumpy()["h"] for side in sides}
-    places = _unlike(hashes["left"], hashes["right"])
-    candidates = {side: hashes[side][places[side]] for side in sides}
-    values, inverse = np.unique(np.concatenate([candidates["right"], candidates["left"]]), return_inverse=True)
-    signs = np.repeat([1, -1], [len(candidates["right"]), len(candidates["left"])])
-    net = np.bincount(inverse.ravel(), weights=signs, minlength=len(values)).astype(np.int64)
+    hashes = {
+        side: engine.execute(f"SELECT hash({listed}) AS h FROM {side}_rows").fetchnumpy()["h"]
+        for side in ("left", "right")
+    }
+    suspects = _unlike(hashes["left"], hashes["right"])
+    candidates = {side: hashes[side][suspects[side]] for side in hashes}
+    values, inverse = np.unique(np.concatenate([candidates["left"], candidates["right"]]), return_inverse=True)
+    which = dict(zip(candidates, np.split(inverse.ravel(), [len(candidates["left"])]), strict=True))
+    counted = {side: np.bincount(which[side], minlength=len(values)) for side in which}
+    more = {"left": counted["left"] - counted["right"], "right": counted["right"] - counted["left"]}
+    return {side: suspects[side][_occurrence(which[side]) < more[side][which[side]]] for side in which}
 
-    def sample(side: str, chosen: Any) -> tuple[dict[str, Any], ...]:
-        hits = places[side][np.isin(candidates[side], chosen)][:_EXAMPLES]
-        return tuple(sides[side].select(list(columns)).take(hits).to_pylist())
 
-    added, removed = int(net[net > 0].sum()), int(-net[net < 0].sum())
+def _occurrence(values: Any) -> Any:
+    """For each of some numbers how often it stands before."""
+    import numpy as np
+
+    order = np.argsort(values, kind="stable")
+    ordered = values[order]
+    first = np.searchsorted(ordered, ordered)
+    found = np.empty(len(values), dtype=np.int64)
+    found[order] = np.arange(len(values)) - first
+    return found
+
+
+def _as_multiset(columns: Sequence[str], sides: Mapping[str, ArrowTable], only: Mapping[str, Any]) -> dict[str, Any]:
+    def sample(side: str) -> tuple[dict[str, Any], ...]:
+        return tuple(sides[side].select(list(columns)).take(only[side][:_EXAMPLES]).to_pylist())
+
     return {
-        "rows_added": added,
-        "rows_removed": removed,
-        "added": sample("right", values[net > 0]) if added else (),
-        "removed": sample("left", values[net < 0]) if removed else (),
+        "rows_added": len(only["right"]),
+        "rows_removed": len(only["left"]),
+        "added": sample("right"),
+        "removed": sample("left"),
     }
 
 
@@ -263,17 +285,18 @@ def _unlike(left: Any, right: Any) -> dict[str, Any]:
     """
     import numpy as np
 
-    bins = {"left": left >> np.uint64(44), "right": right >> np.uint64(44)}
-    differ = np.zeros(_HASH_BINS, dtype=bool)
-    masks = (None, (np.uint64(0), np.uint64(0xFFFFFFFF)), (np.uint64(22), np.uint64(0x3FFFFF)))
-    for part in masks:
-        sums: list[Any] = []
-        for side, hashes in (("left", left), ("right", right)):
-            # Sums of at most 2**21 numbers of 32 bits are exact in a float.
-            weights = None if part is None else ((hashes >> part[0]) & part[1]).astype(np.float64)
-            sums.append(np.bincount(bins[side].astype(np.int64), weights=weights, minlength=_HASH_BINS))
-        differ |= sums[0] != sums[1]
-    return {side: np.flatnonzero(differ[numbers.astype(np.int64)]) for side, numbers in bins.items()}
+    hashes = {"left": left, "right": right}
+    bins = {side: (each >> np.uint64(44)).astype(np.int64) for side, each in hashes.items()}
+
+    def sums(side: str, shift: int, mask: int) -> Any:
+        # Of at most 2**21 numbers of 32 bits, which are exact in a float.
+        weights = ((hashes[side] >> np.uint64(shift)) & np.uint64(mask)).astype(np.float64)
+        return np.bincount(bins[side], weights=weights, minlength=_HASH_BINS)
+
+    differ = np.bincount(bins["left"], minlength=_HASH_BINS) != np.bincount(bins["right"], minlength=_HASH_BINS)
+    for shift, mask in ((0, 0xFFFFFFFF), (22, 0x3FFFFF)):
+        differ |= sums("left", shift, mask) != sums("right", shift, mask)
+    return {side: np.flatnonzero(differ[numbers]) for side, numbers in bins.items()}
 
 
 def _by_keys(
@@ -343,11 +366,6 @@ def _differs(name: str, tolerance: Tolerance) -> str:
 
 def _spreads(engine: Any, columns: Sequence[str], types: Mapping[str, str]) -> tuple[ColumnDiff, ...]:
     """How each column is spread over the rows that are on one side only; without those spread alike on both."""
-    listed = ", ".join(map(quoted, columns))
-    for side, other in (("left", "right"), ("right", "left")):
-        engine.execute(
-            f"CREATE TABLE {side}_only AS SELECT {listed} FROM {side}_rows EXCEPT ALL SELECT {listed} FROM {other}_rows"
-        )
     numbers = _numbers(engine, columns)
     found: list[ColumnDiff] = []
     for name in columns:

@@ -13,6 +13,7 @@ import uuid
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import islice
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, Literal, assert_never
 
 from pilotline.domain.errors import did_you_mean
@@ -20,7 +21,7 @@ from pilotline.domain.tables import Column, SetComment, SetLayout, SetOwner, Set
 from pilotline.lake.crash import reached
 from pilotline.lake.errors import BadProperty, LakeDamaged, NoSuchColumn, NotATable
 from pilotline.lake.layout import partition_spec, sort_columns, sort_order
-from pilotline.lake.schemas import evolve
+from pilotline.lake.schemas import arrow_schema_of, evolve
 from pilotline.lake.storage import moved
 
 if TYPE_CHECKING:
@@ -93,6 +94,8 @@ class Part:
 
     #: From the root.
     path: str
+    #: In full, as other files name it: under the root that the lake had then.
+    written: str
     #: Bytes, where it is written down.
     size: int | None = None
     #: Of a data file.
@@ -131,10 +134,21 @@ class Files:
     def notes(self, location: str) -> Mapping[str, Any] | None:
         """What the table was as a frame, read without pyiceberg."""
         try:
-            properties = json.loads(self.storage.read(location))["properties"]
-        except (OSError, ValueError, KeyError) as error:
+            properties = self.document(location)["properties"]
+        except KeyError as error:
             raise _damaged(location, error) from error
         return json.loads(properties[NOTES]) if NOTES in properties else None
+
+    def document(self, location: str) -> dict[str, Any]:
+        """The metadata in a file as it stands there, read without pyiceberg.
+
+        Raises:
+            LakeDamaged: the file is not there or cannot be read.
+        """
+        try:
+            return json.loads(self.storage.read(location))
+        except (OSError, ValueError) as error:
+            raise _damaged(location, error) from error
 
     # -- Writing -------------------------------------------------------------------------------------------------------
 
@@ -220,29 +234,27 @@ class Files:
     def stage(
         self,
         metadata: TableMetadata,
-        added: Sequence[DataFile],
+        added: Sequence[ManifestEntry | DataFile],
         *,
         keep: Sequence[ManifestEntry] | Literal["all"],
         schema_changes: tuple[str, ...] = (),
     ) -> Staged:
-        """Write the manifests and the metadata of the state that holds what is kept and what was added."""
+        """Write the manifests and the metadata of the state that holds what is kept, then what was added.
+
+        Among the added there may be entries of files that are there already, where the order of all of them matters.
+        """
         with self.storage.errors():
             return self._stage(metadata, added, keep=keep, schema_changes=schema_changes)
-
-    def stage_in_order(self, metadata: TableMetadata, files: Sequence[ManifestEntry | DataFile]) -> Staged:
-        """Write the state that holds these files in this order: entries are there already, data files are new."""
-        with self.storage.errors():
-            return self._stage(metadata, (), keep=(), schema_changes=(), ordered=files)
 
     def _stage(
         self,
         metadata: TableMetadata,
-        added: Sequence[DataFile],
+        added: Sequence[ManifestEntry | DataFile],
         *,
         keep: Sequence[ManifestEntry] | Literal["all"],
         schema_changes: tuple[str, ...],
-        ordered: Sequence[ManifestEntry | DataFile] = (),
     ) -> Staged:
+        from pyiceberg.manifest import DataFile
         from pyiceberg.table.refs import SnapshotRefType
         from pyiceberg.table.snapshots import Operation, Summary
 
@@ -250,17 +262,16 @@ class Files:
         snapshot_id = metadata.new_snapshot_id()
         sequence = metadata.next_sequence_number()
         kept = self._kept_manifests(metadata, keep, snapshot_id)
-        manifests = [*kept, *self._manifest(metadata, added, snapshot_id)]
-        if ordered:
-            manifests = self._existing(metadata, ordered, snapshot_id)
+        manifests = [*kept, *self._manifests(metadata, added, snapshot_id)]
+        new = [file for file in added if isinstance(file, DataFile)]
         manifest_list = self._manifest_list(metadata, manifests, snapshot_id, sequence)
         reached("manifests-written")
         old = metadata.current_snapshot()
         rows = sum(manifest.added_rows_count or 0 for manifest in manifests if manifest.content == 0)
         rows += sum(manifest.existing_rows_count or 0 for manifest in manifests if manifest.content == 0)
         summary = {
-            "added-data-files": str(len(added)),
-            "added-records": str(sum(file.record_count for file in added)),
+            "added-data-files": str(len(new)),
+            "added-records": str(sum(file.record_count for file in new)),
             "total-data-files": str(
                 sum((each.added_files_count or 0) + (each.existing_files_count or 0) for each in manifests)
             ),
@@ -281,14 +292,34 @@ class Files:
         if metadata.snapshots:
             updates.append(change.RemoveSnapshotsUpdate(snapshot_ids=[each.snapshot_id for each in metadata.snapshots]))
         after: TableMetadata = change.update_table_metadata(metadata, tuple(updates))
-        return Staged(
-            metadata_location=self._write_metadata(after, sequence),
+        return self._staged(
+            after,
+            sequence,
             snapshot=SnapshotId(str(snapshot_id)),
             rows=rows,
-            columns=columns_of(after),
-            comment=after.properties.get(_COMMENT, ""),
-            owner=after.properties.get(_OWNER, ""),
             operation="append" if keep == "all" else "replace",
+            schema_changes=schema_changes,
+        )
+
+    def _staged(
+        self,
+        metadata: TableMetadata,
+        version: int,
+        *,
+        snapshot: SnapshotId,
+        rows: int,
+        operation: Literal["append", "replace"],
+        schema_changes: tuple[str, ...] = (),
+    ) -> Staged:
+        """Write the metadata, and tell of the state what the catalog keeps."""
+        return Staged(
+            metadata_location=self._write_metadata(metadata, version),
+            snapshot=snapshot,
+            rows=rows,
+            columns=columns_of(metadata.schema(), metadata.properties),
+            comment=metadata.properties.get(_COMMENT, ""),
+            owner=metadata.properties.get(_OWNER, ""),
+            operation=operation,
             schema_changes=schema_changes,
         )
 
@@ -303,17 +334,9 @@ class Files:
         metadata = self.load(location)
         for change in changes:
             metadata = _changed(metadata, change)
+        version = metadata.next_sequence_number() - 1
         with self.storage.errors():
-            written = self._write_metadata(metadata, metadata.next_sequence_number() - 1)
-        return Staged(
-            metadata_location=written,
-            snapshot=snapshot,
-            rows=rows,
-            columns=columns_of(metadata),
-            operation="replace",
-            comment=metadata.properties.get(_COMMENT, ""),
-            owner=metadata.properties.get(_OWNER, ""),
-        )
+            return self._staged(metadata, version, snapshot=snapshot, rows=rows, operation="replace")
 
     def rebase(self, theirs: str, ours: str, added: Sequence[DataFile]) -> Staged:
         """The state ``theirs`` with files that were added to an earlier state of the same table in ``ours``.
@@ -339,9 +362,9 @@ class Files:
             if len(manifests) <= _MANY_MANIFESTS or any(each.content != 0 for each in manifests):
                 return manifests
             keep = self.entries(metadata)
-        return self._existing(metadata, keep, snapshot_id)
+        return self._manifests(metadata, keep, snapshot_id)
 
-    def _existing(
+    def _manifests(
         self, metadata: TableMetadata, entries: Sequence[ManifestEntry | DataFile], snapshot_id: int
     ) -> list[ManifestFile]:
         """A manifest for each division of the table, with the files in this order."""
@@ -366,18 +389,6 @@ class Files:
             written.append(writer.to_manifest_file())
             self.storage.flush(output.location)
         return written
-
-    def _manifest(self, metadata: TableMetadata, added: Sequence[DataFile], snapshot_id: int) -> list[ManifestFile]:
-        from pyiceberg.manifest import write_manifest
-
-        if not added:
-            return []
-        output = self.io.new_output(f"{metadata.location}/metadata/{uuid.uuid4()}-m0.avro")
-        with write_manifest(2, metadata.spec(), metadata.schema(), output, snapshot_id, "deflate") as writer:
-            for file in added:
-                writer.add(_added(file, snapshot_id))
-        self.storage.flush(output.location)
-        return [writer.to_manifest_file()]
 
     def _manifest_list(
         self, metadata: TableMetadata, manifests: Sequence[ManifestFile], snapshot_id: int, sequence: int
@@ -455,7 +466,6 @@ class Files:
         another engine deleted are still in the files.
         """
         import pyarrow.dataset as ds
-        from pyiceberg.io.pyarrow import schema_to_pyarrow
         from pyiceberg.schema import sanitize_column_names
 
         schema = metadata.schema()
@@ -469,8 +479,7 @@ class Files:
             scheme, place, path = self.io.parse_location(self._here(task.file.file_path))  # pyright: ignore[reportAttributeAccessIssue]
             filesystem = self.io.fs_by_scheme(scheme, place)  # pyright: ignore[reportAttributeAccessIssue]
             fragments.append(form.make_fragment(path, filesystem=filesystem))
-        arrow = schema_to_pyarrow(schema, include_field_ids=False)
-        return ds.FileSystemDataset(fragments, arrow, form, filesystem) if fragments else None
+        return ds.FileSystemDataset(fragments, arrow_schema_of(schema), form, filesystem) if fragments else None
 
     def read_back(
         self, metadata: TableMetadata, files: Sequence[DataFile], columns: Sequence[str]
@@ -482,50 +491,34 @@ class Files:
             file.spec_id = metadata.default_spec_id  # a manifest would say it
         return self.read(metadata, (FileScanTask(file) for file in files), columns)
 
-    def parts(self, location: str) -> Iterator[Part]:
-        """The other files that a state is made of.
+    def parts(self, location: str, seen: set[str] | None = None) -> Iterator[Part]:
+        """The other files that a state is made of; what manifests in ``seen`` list is left out, and they are added to it.
 
         Raises:
             LakeDamaged: one that lists others is not there or cannot be read.
         """
-        metadata = self.load(location)
-        snapshot = metadata.current_snapshot()
+        snapshot = self.load(location).current_snapshot()
         if snapshot is None:
             return
-        yield Part(path=self._from_root(snapshot.manifest_list))
+        yield self._part(snapshot.manifest_list)
         try:
             with self.storage.errors():
                 for manifest in snapshot.manifests(self.io):
-                    yield Part(path=self._from_root(manifest.manifest_path), size=manifest.manifest_length)
+                    yield self._part(manifest.manifest_path, size=manifest.manifest_length)
+                    if seen is not None and manifest.manifest_path in seen:
+                        continue
+                    if seen is not None:
+                        seen.add(manifest.manifest_path)
                     for entry in manifest.fetch_manifest_entry(self.io):
                         file = entry.data_file
                         rows = file.record_count if manifest.content == 0 else None
-                        yield Part(path=self._from_root(file.file_path), size=file.file_size_in_bytes, rows=rows)
+                        yield self._part(file.file_path, size=file.file_size_in_bytes, rows=rows)
         except (OSError, ValueError) as error:
             raise _damaged(location, error) from error
 
-    def made_of(self, location: str, seen: set[str]) -> set[str]:
-        """The paths of the other files that a state is made of; manifests in ``seen`` are not opened again.
-
-        Raises:
-            LakeDamaged: one cannot be read.
-        """
-        snapshot = self.load(location).current_snapshot()
-        if snapshot is None:
-            return set()
-        found = {self._from_root(snapshot.manifest_list)}
-        try:
-            with self.storage.errors():
-                for manifest in snapshot.manifests(self.io):
-                    found.add(self._from_root(manifest.manifest_path))
-                    if manifest.manifest_path in seen:
-                        continue
-                    seen.add(manifest.manifest_path)
-                    entries = manifest.fetch_manifest_entry(self.io)
-                    found.update(self._from_root(entry.data_file.file_path) for entry in entries)
-        except (OSError, ValueError) as error:
-            raise _damaged(location, error) from error
-        return found
+    def _part(self, written: str, *, size: int | None = None, rows: int | None = None) -> Part:
+        path = self._here(written)[len(self.storage.root) + 1 :]
+        return Part(path=path, written=written, size=size, rows=rows)
 
     def count_rows(self, path: str) -> int:
         """The rows that a data file says it has; -1 where it cannot be read."""
@@ -537,9 +530,6 @@ class Files:
                 return int(pq.ParquetFile(pa.PythonFile(file, mode="r")).metadata.num_rows)
         except (OSError, ValueError):
             return -1
-
-    def _from_root(self, location: str) -> str:
-        return self._here(location)[len(self.storage.root) + 1 :]
 
     # -- Places --------------------------------------------------------------------------------------------------------
 
@@ -558,24 +548,17 @@ class Files:
         return moved(location, self.storage.root, self._former)
 
 
-def columns_of_schema(schema: Schema) -> tuple[Column, ...]:
-    """The columns in Iceberg's words."""
-    return tuple(
-        Column(name=field.name, type=str(field.field_type), nullable=not field.required) for field in schema.fields
-    )
-
-
-def columns_of(metadata: TableMetadata) -> tuple[Column, ...]:
-    """The columns, with what was said of them."""
+def columns_of(schema: Schema, properties: Mapping[str, str] = MappingProxyType({})) -> tuple[Column, ...]:
+    """The columns in Iceberg's words, with what was said of them."""
     return tuple(
         Column(
             name=field.name,
             type=str(field.field_type),
             nullable=not field.required,
             comment=field.doc or "",
-            owner=metadata.properties.get(f"{_COLUMN_OWNER}{field.name}", ""),
+            owner=properties.get(f"{_COLUMN_OWNER}{field.name}", ""),
         )
-        for field in metadata.schema().fields
+        for field in schema.fields
     )
 
 

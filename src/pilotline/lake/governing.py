@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from pilotline.domain.tables import TableName
     from pilotline.lake.arrow_types import ArrowArray, ArrowBatch, ArrowReader, ArrowSchema, ArrowTable, ArrowType
 
-__all__ = ["Reading", "check_filter", "matching", "plan_reading", "pushed_down"]
+__all__ = ["Reading", "check_columns", "matching", "plan_reading", "pushed_down"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,14 +104,7 @@ def plan_reading(
     """
     seen = [name for name in known if scope.lets_see(name)]
     asked = tuple(seen if columns is None else columns)
-    for name in (*asked, *sorted(columns_of(where or EVERY_ROW))):
-        if name not in seen:
-            raise NoSuchColumn(
-                f"{table} has no column '{name}'.{did_you_mean(name, seen)}",
-                try_next=f"pilotline show {table}",
-                table=str(table),
-                column=name,
-            )
+    check_columns(table, seen, (*asked, *sorted(columns_of(where or EVERY_ROW))))
     # A rule on a column that went away must not let go of what it kept back.
     ruled = {*columns_of(scope.rows), *(mask.column for mask in scope.masks if mask.column in asked)}
     for name in sorted(ruled):
@@ -161,13 +154,13 @@ def matching(where: Filter, rows: ArrowTable) -> ArrowArray:
     return pa.array(found)
 
 
-def check_filter(table: TableName, known: Sequence[str], where: Filter) -> None:
-    """Refuse a filter on columns that are not there.
+def check_columns(table: TableName, known: Sequence[str], asked: Iterable[str]) -> None:
+    """Refuse columns that are not there, or not for this reader: a hidden column is said to be missing in the same words.
 
     Raises:
-        NoSuchColumn: ``where`` names one.
+        NoSuchColumn: one is not.
     """
-    for name in sorted(columns_of(where)):
+    for name in asked:
         if name not in known:
             raise NoSuchColumn(
                 f"{table} has no column '{name}'.{did_you_mean(name, known)}",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from pilotline.domain.errors import PilotlineError
 from pilotline.lake.ledger import SQL
-from pilotline.lake.sweeping import named_files, states
+from pilotline.lake.sweeping import states
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -67,24 +67,18 @@ def inspect_lake(lake: Lake, *, deep: bool = False, progress: Callable[[str], No
         ]
     there = {each.path: each for each in lake.storage.files()}
     newest = _newest(known)
+    named: set[str] = set()
     looked: set[str] = set()
-    said: set[str] = set()
     for state in known:
         if state.location in looked:
             continue
         looked.add(state.location)
         progress(f"looking at {state.table}")
-        for what, path in _wrong(lake.files, state, there, deep=deep):
-            if path in said:
-                continue
-            said.add(path)
-            current = newest.get((state.branch_id, str(state.table))) == state.location
-            problems.append(Problem(what=what, mend=_mend(state, current=current), table=str(state.table), path=path))
-    whole = [state.location for state in known if state.location not in said]
-    try:
-        named = named_files(lake.files, dict.fromkeys(whole))
-    except PilotlineError:
-        named = set(there)
+        current = newest.get((state.branch_id, str(state.table))) == state.location
+        problems += [
+            Problem(what=what, mend=_mend(state, current=current), table=str(state.table), path=path)
+            for what, path in _wrong(lake.files, state, there, named, deep=deep)
+        ]
     unnamed = tuple(each for path, each in there.items() if path not in named)
     return Inspection(problems=tuple(problems), states=len(looked), files=len(named), unnamed=unnamed)
 
@@ -99,8 +93,11 @@ def _mend(state: State, *, current: bool) -> str:
     return "only an earlier state needs it: pilotline lake sweep gives that up in time; or restore it from a backup"
 
 
-def _wrong(files: Files, state: State, there: Mapping[str, StoredFile], *, deep: bool) -> Iterator[tuple[str, str]]:
-    """What is wrong with a state: in words, and with which file."""
+def _wrong(
+    files: Files, state: State, there: Mapping[str, StoredFile], named: set[str], *, deep: bool
+) -> Iterator[tuple[str, str]]:
+    """What is wrong with a state: in words, and with which file. Files in ``named`` were looked at; the others are added."""
+    named.add(state.location)
     if state.location not in there:
         yield f"{state.location} is gone, which says what {state.table} was", state.location
         return
@@ -109,9 +106,10 @@ def _wrong(files: Files, state: State, there: Mapping[str, StoredFile], *, deep:
     except PilotlineError as error:
         yield error.message, state.location
         return
-    rows = 0
     for part in parts:
-        rows += part.rows or 0
+        if part.path in named:
+            continue
+        named.add(part.path)
         found = there.get(part.path)
         if found is None:
             yield f"{part.path} is gone, which holds {_held(part.rows)} of {state.table}", part.path
@@ -121,6 +119,7 @@ def _wrong(files: Files, state: State, there: Mapping[str, StoredFile], *, deep:
             counted = files.count_rows(part.path)
             if counted != part.rows:
                 yield f"{part.path} has {counted} rows and should have {part.rows}", part.path
+    rows = sum(part.rows or 0 for part in parts)
     if rows != state.rows:
         yield f"the files of {state.table} have {rows} rows, the catalog says {state.rows}", state.location
 

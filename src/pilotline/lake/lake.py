@@ -315,7 +315,8 @@ class Lake:
 
     def delete(self, branch: str, name: TableName, where: Filter, *, author: str = "", message: str = "") -> int:
         """See ``Catalog.delete``."""
-        from pilotline.lake.governing import check_filter
+        from pilotline.domain.access import columns_of
+        from pilotline.lake.governing import check_columns
         from pilotline.lake.rewriting import without_rows
 
         gone = 0
@@ -323,13 +324,13 @@ class Lake:
         def stage(before: Pointer | None) -> Staged:
             nonlocal gone
             there = _there(before)
-            check_filter(name, [column.name for column in there.columns], where)
+            check_columns(name, [column.name for column in there.columns], sorted(columns_of(where)))
             metadata = self.files.load(_location(there))
-            deletion = without_rows(self.files, metadata, where)
-            gone = deletion.rows
+            room = without_rows(self.files, metadata, where)
+            gone = room.gone
             if not gone:
                 raise _Nothing
-            return self.files.stage(metadata, deletion.room.rewritten, keep=deletion.room.kept)
+            return self.files.stage(metadata, room.rewritten, keep=room.kept)
 
         with suppress(_Nothing):
             self._change(branch, name, stage, "delete", author=author, message=message)
@@ -355,7 +356,7 @@ class Lake:
             if ordered is None:
                 raise _Nothing
             counted = (count, len(ordered))
-            return replace(self.files.stage_in_order(metadata, ordered), snapshot=there.snapshot)
+            return replace(self.files.stage(metadata, ordered, keep=()), snapshot=there.snapshot)
 
         with suppress(_Nothing):
             self._change(branch, name, stage, "compact", author=author, message=message)
@@ -363,54 +364,51 @@ class Lake:
 
     def rename(self, branch: str, name: TableName, to: TableName, *, author: str = "", message: str = "") -> Commit:
         """See ``Catalog.rename``."""
-        with self.database.writing() as tx:
-            row = ledger.writable(ledger.branch_row(tx, branch))
-            head = ledger.head_of(tx, row)
+
+        def moved(tx: Session, head: CommitRow) -> list[Pointer]:
             there = ledger.held(ledger.pointer_or_raise(tx, head, name))
             _refuse_taken(tx, head, to, but=name)
-            commit = ledger.add_commit(
-                tx,
-                row.id,
-                "rename",
-                author=author or self._somebody(),
-                message=message or f"{name} is now {to}",
-                run=row.run,
-            )
-            ledger.move_pointer(tx, commit, _gone(name))
-            ledger.move_pointer(tx, commit, replace(there, table=to, operation="replace"))
-            return self._told(tx, commit)
+            return [_gone(name), replace(there, table=to, operation="replace")]
+
+        return self._repoint(branch, moved, "rename", author=author, message=message or f"{name} is now {to}")
 
     def undrop(self, branch: str, name: TableName, *, author: str = "", message: str = "") -> Commit:
         """See ``Catalog.undrop``."""
-        with self.database.writing() as tx:
-            row = ledger.writable(ledger.branch_row(tx, branch))
-            head = ledger.head_of(tx, row)
+
+        def back(tx: Session, head: CommitRow) -> list[Pointer]:
             _refuse_taken(tx, head, name)
-            last = ledger.last_state(tx, head, name)
-            if last is None:
-                ledger.pointer_or_raise(tx, head, name)
-                raise AssertionError("a table that was never there was found")
-            ledger.held(last)
-            commit = ledger.add_commit(
-                tx,
-                row.id,
-                "undrop",
-                author=author or self._somebody(),
-                message=message or f"{name} is back",
-                run=row.run,
-            )
-            ledger.move_pointer(tx, commit, replace(last, operation="replace"))
-            return self._told(tx, commit)
+            last = ledger.last_state(tx, head, name) or ledger.pointer_or_raise(tx, head, name)
+            return [replace(ledger.held(last), operation="replace")]
+
+        return self._repoint(branch, back, "undrop", author=author, message=message or f"{name} is back")
 
     def drop(self, branch: str, name: TableName, *, author: str = "", message: str = "") -> Commit:
         """See ``Catalog.drop``."""
+
+        def gone(tx: Session, head: CommitRow) -> list[Pointer]:
+            ledger.pointer_or_raise(tx, head, name)
+            return [_gone(name)]
+
+        return self._repoint(branch, gone, "drop", author=author, message=message)
+
+    def _repoint(
+        self,
+        branch: str,
+        pointers: Callable[[Session, CommitRow], list[Pointer]],
+        kind: CommitKind,
+        *,
+        author: str,
+        message: str,
+    ) -> Commit:
+        """Let a branch point elsewhere, at files that are there already; ``pointers`` is told its head."""
         with self.database.writing() as tx:
             row = ledger.writable(ledger.branch_row(tx, branch))
-            ledger.pointer_or_raise(tx, ledger.head_of(tx, row), name)
+            moved = pointers(tx, ledger.head_of(tx, row))
             commit = ledger.add_commit(
-                tx, row.id, "drop", author=author or self._somebody(), message=message, run=row.run
+                tx, row.id, kind, author=author or self._somebody(), message=message, run=row.run
             )
-            ledger.move_pointer(tx, commit, _gone(name))
+            for pointer in moved:
+                ledger.move_pointer(tx, commit, pointer)
             return self._told(tx, commit)
 
     def mark_checked(self, branch: str, at: CommitId) -> Branch:

@@ -51,6 +51,7 @@ __all__ = [
     "now_after",
     "pointer_at",
     "resolve",
+    "time_text",
     "writable",
 ]
 
@@ -277,7 +278,7 @@ def open_branch(tx: Session, name: str, base: CommitRow, *, owner: str, run: str
         tainted=int(failed),
         owner=owner,
         run=run,
-        opened=_text(datetime.now(UTC)),
+        opened=time_text(datetime.now(UTC)),
     )
     return int(row[0])
 
@@ -405,7 +406,7 @@ def _by_id(tx: Session, prefix: str) -> CommitRow:
 
 
 def _at_time(tx: Session, moment: datetime) -> CommitRow:
-    rows = tx.execute(SQL["commit_before"], at=_text(moment.astimezone(UTC)))
+    rows = tx.execute(SQL["commit_before"], at=time_text(moment.astimezone(UTC)))
     if not rows:
         raise NoSuchRef(f"the lake is younger than {moment.isoformat()}", try_next="pilotline log", ref=str(moment))
     return CommitRow.from_row(rows[0])
@@ -431,7 +432,7 @@ def _as_time(text: str) -> datetime | None:
     return datetime(day.year, day.month, day.day).astimezone() + timedelta(days=1, microseconds=-1)
 
 
-def _text(moment: datetime) -> str:
+def time_text(moment: datetime) -> str:
     """Always with microseconds and in UTC, so that texts sort as times do."""
     return moment.astimezone(UTC).isoformat(timespec="microseconds")
 
@@ -475,7 +476,7 @@ def add_commit(
         branch_id=branch_id,
         seq=seq,
         parent=parent.id,
-        at=_text(commit.at),
+        at=time_text(commit.at),
         author=author,
         kind=kind,
         message=message,

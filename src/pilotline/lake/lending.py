@@ -5,18 +5,16 @@ Nothing governs what an engine does with files that it was told of, so only who 
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pilotline.domain.access import NotAllowed
-from pilotline.lake.errors import FilesElsewhere, LakeDamaged
+from pilotline.lake.errors import FilesElsewhere
 from pilotline.lake.ledger import SQL, held
-from pilotline.lake.storage import S3Storage
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
     from pilotline.domain.access import Scope
     from pilotline.domain.tables import TableName
@@ -77,26 +75,13 @@ class Lender:
                 file=elsewhere,
             )
         self._all_here.add(location)
-        try:
-            metadata = json.loads(self._lake.storage.read(location))
-        except (OSError, ValueError) as error:
-            raise _damaged(location, error) from error
+        metadata = self._lake.files.document(location)
         # What was written at a place that is a link to this one is still called by that.
         metadata["location"] = self._lake.files.load(location).location
-        return Lent(
-            metadata_location=f"{self._lake.storage.root}/{location}", metadata=metadata, storage=self._storage()
-        )
-
-    def _storage(self) -> dict[str, str]:
         storage = self._lake.storage
-        if not isinstance(storage, S3Storage):
-            return {}
-        settings: dict[str, str] = {}
-        if storage.place.endpoint is not None:
-            settings |= {"s3.endpoint": storage.place.endpoint, "s3.path-style-access": "true"}
-        if storage.place.region is not None:
-            settings |= {"s3.region": storage.place.region, "client.region": storage.place.region}
-        return settings
+        return Lent(
+            metadata_location=f"{storage.root}/{location}", metadata=metadata, storage=storage.client_settings()
+        )
 
     def _file_elsewhere(self, location: str) -> str | None:
         root = self._lake.storage.root
@@ -106,23 +91,8 @@ class Lender:
         if not former:
             return None
         there = tuple(f"{place}/" for place in former)
-        try:
-            return next((path for path in self._paths(location) if path.startswith(there)), None)
-        except (OSError, ValueError) as error:
-            raise _damaged(location, error) from error
-
-    def _paths(self, location: str) -> Iterator[str]:
-        """All that the files of a state are called by each other."""
-        files = self._lake.files
-        snapshot = files.load(location).current_snapshot()
-        if snapshot is None:
-            return
-        yield snapshot.manifest_list
-        with self._lake.storage.errors():
-            for manifest in snapshot.manifests(files.io):
-                yield manifest.manifest_path
-                for entry in manifest.fetch_manifest_entry(files.io):
-                    yield entry.data_file.file_path
+        parts = self._lake.files.parts(location)
+        return next((part.written for part in parts if part.written.startswith(there)), None)
 
 
 def _same_folder(one: str, other: str) -> bool:
@@ -132,11 +102,3 @@ def _same_folder(one: str, other: str) -> bool:
         return Path(one).samefile(other)
     except OSError:
         return False
-
-
-def _damaged(location: str, error: Exception) -> LakeDamaged:
-    return LakeDamaged(
-        f"a file that the catalog points at cannot be read: {location} ({error})",
-        try_next="restore it from a backup, or read the table at an earlier commit",
-        location=location,
-    )

@@ -301,7 +301,7 @@ class MemoryCatalog:
         """See ``Catalog.write``."""
         import pyarrow as pa
 
-        from pilotline.lake.files import columns_of_schema, refuse_nothing_to_hold
+        from pilotline.lake.files import columns_of, refuse_nothing_to_hold
         from pilotline.lake.frames import combine_notes
         from pilotline.lake.rewriting import check_keys
         from pilotline.lake.schemas import evolve, fit
@@ -331,7 +331,7 @@ class MemoryCatalog:
         info = TableInfo(
             table=name,
             snapshot=SnapshotId(str(self._snapshots)),
-            columns=_said_before(columns_of_schema(schema), before.info if before else None),
+            columns=_said_before(columns_of(schema), before.info if before else None),
             comment=before.info.comment if before else "",
             owner=before.info.owner if before else "",
             rows=rows.num_rows,
@@ -385,12 +385,13 @@ class MemoryCatalog:
 
     def delete(self, branch: str, name: TableName, where: Filter, *, author: str = "", message: str = "") -> int:
         """See ``Catalog.delete``."""
+        from pilotline.domain.access import columns_of
         from pilotline.lake.arrow_types import compute
-        from pilotline.lake.governing import check_filter, matching
+        from pilotline.lake.governing import check_columns, matching
 
         row = self._writable(branch)
         held = self._held(name, row.head)
-        check_filter(name, held.rows.column_names, where)
+        check_columns(name, held.rows.column_names, sorted(columns_of(where)))
         rows = held.rows.filter(compute().invert(matching(where, held.rows)))
         gone = held.rows.num_rows - rows.num_rows
         if gone:

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from pilotline.lake.arrow_types import compute
 from pilotline.lake.errors import BadKeys, NoSuchColumn
+from pilotline.lake.parts import fitted, parts_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from pyiceberg.expressions import BooleanExpression
     from pyiceberg.manifest import DataFile, ManifestEntry
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from pilotline.lake.arrow_types import ArrowArray, ArrowTable
     from pilotline.lake.files import Files
 
-__all__ = ["Deletion", "Room", "check_keys", "compacted", "make_room", "without_rows"]
+__all__ = ["Room", "check_keys", "compacted", "make_room", "without_rows"]
 
 #: A file of fewer bytes is joined to its neighbours.
 SMALL_FILE = 32 * 1024 * 1024
@@ -35,6 +36,8 @@ class Room:
 
     kept: tuple[ManifestEntry, ...]
     rewritten: tuple[DataFile, ...]
+    #: Rows that do not stay.
+    gone: int
 
 
 def check_keys(name: TableName, data: ArrowTable, keys: Sequence[str]) -> None:
@@ -71,52 +74,46 @@ def make_room(files: Files, metadata: TableMetadata, keys: Sequence[str], coming
 
     ``metadata`` has the schema that the table will have, ``coming`` its types.
     """
-    from pilotline.lake.schemas import arrow_schema_of, fit
-
-    pc = compute()
-    suspects = {task.file.file_path: task for task in files.plan(metadata, _may_hold(metadata, keys, coming))}
     wanted = coming.select(list(keys)).group_by(list(keys)).aggregate([]).select(list(keys))
-    columns = metadata.schema().column_names
-    kept: list[ManifestEntry] = []
-    rewritten: list[DataFile] = []
-    for entry in files.entries(metadata):
-        task = suspects.get(entry.data_file.file_path)
-        if task is None:
-            kept.append(entry)
-            continue
-        stored = arrow_schema_of(metadata.schema().select(*keys))
-        there = _table(files.read(metadata, [task], list(keys)), stored)
-        meets = _shares(there, wanted)
-        if not task.delete_files and not pc.any(meets).as_py():
-            kept.append(entry)
-        elif not pc.all(meets).as_py():
-            rows = _table(files.read(metadata, [task], columns), arrow_schema_of(metadata.schema()))
-            rewritten += files.write_data(metadata, fit(rows.filter(pc.invert(meets)), metadata.schema()))
-        # else all its rows make room, and the file is left out
-    return Room(kept=tuple(kept), rewritten=tuple(rewritten))
+    suspected = _may_hold(metadata, keys, coming)
+    return _without(files, metadata, suspected, keys, lambda there: _shares(there, wanted))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Deletion:
-    """What is left of a table without some rows."""
-
-    room: Room
-    #: Rows that go.
-    rows: int
-
-
-def without_rows(files: Files, metadata: TableMetadata, where: Filter) -> Deletion:
+def without_rows(files: Files, metadata: TableMetadata, where: Filter) -> Room:
     """What stays where the rows for which ``where`` is true go; files without such rows stay as they are.
 
     Raises:
         BadFilter: the filter does not fit a column's type.
     """
+    from pilotline.domain.access import columns_of
     from pilotline.lake.governing import matching, pushed_down
+
+    schema = metadata.schema()
+    looked_at = sorted(columns_of(where)) or schema.column_names
+    return _without(files, metadata, pushed_down(where, schema), looked_at, lambda there: matching(where, there))
+
+
+def _without(
+    files: Files,
+    metadata: TableMetadata,
+    suspected: BooleanExpression | None,
+    columns: Sequence[str],
+    go: Callable[[ArrowTable], ArrowArray],
+) -> Room:
+    """What stays where rows go.
+
+    Args:
+        files: of the table.
+        metadata: of the table.
+        suspected: what the files have in common in which such rows may be.
+        columns: that are looked at.
+        go: says of each row, given these columns, whether it goes.
+    """
     from pilotline.lake.schemas import arrow_schema_of, fit
 
     pc = compute()
-    schema = arrow_schema_of(metadata.schema())
-    suspects = {task.file.file_path: task for task in files.plan(metadata, pushed_down(where, metadata.schema()))}
+    schema = metadata.schema()
+    suspects = {task.file.file_path: task for task in files.plan(metadata, suspected)}
     kept: list[ManifestEntry] = []
     rewritten: list[DataFile] = []
     gone = 0
@@ -125,14 +122,16 @@ def without_rows(files: Files, metadata: TableMetadata, where: Filter) -> Deleti
         if task is None:
             kept.append(entry)
             continue
-        rows = _table(files.read(metadata, [task], schema.names), schema)
-        stays = rows.filter(pc.invert(matching(where, rows)))
-        gone += rows.num_rows - stays.num_rows
-        if stays.num_rows == rows.num_rows and not task.delete_files:
+        there = fitted(files.read(metadata, [task], list(columns)), arrow_schema_of(schema.select(*columns))).read_all()
+        goes = go(there)
+        gone += pc.sum(goes).as_py() or 0
+        if not task.delete_files and not pc.any(goes).as_py():
             kept.append(entry)
-        elif stays.num_rows:
-            rewritten += files.write_data(metadata, fit(stays, metadata.schema()))
-    return Deletion(room=Room(kept=tuple(kept), rewritten=tuple(rewritten)), rows=gone)
+        elif not pc.all(goes).as_py():
+            rows = fitted(files.read(metadata, [task], schema.column_names), arrow_schema_of(schema)).read_all()
+            rewritten += files.write_data(metadata, fit(rows.filter(pc.invert(goes)), schema))
+        # else all its rows go, and the file is left out
+    return Room(kept=tuple(kept), rewritten=tuple(rewritten), gone=gone)
 
 
 def compacted(files: Files, metadata: TableMetadata) -> list[ManifestEntry | DataFile] | None:
@@ -141,9 +140,6 @@ def compacted(files: Files, metadata: TableMetadata) -> list[ManifestEntry | Dat
     Written anew are also files of which rows were deleted by another engine, and those that are divided in another way
     than new files are.
     """
-    import pyarrow as pa
-
-    from pilotline.lake.parts import parts_of
     from pilotline.lake.schemas import arrow_schema_of, fit
 
     tasks = {task.file.file_path: task for task in files.plan(metadata)}
@@ -157,7 +153,7 @@ def compacted(files: Files, metadata: TableMetadata) -> list[ManifestEntry | Dat
         anew = any(_is_outdated(entry, tasks, metadata) for entry in run)
         if len(run) > 1 or anew:
             batches = files.read(metadata, [tasks[entry.data_file.file_path] for entry in run], schema.names)
-            for part in parts_of(pa.RecordBatchReader.from_batches(schema, _cast(batches, schema))):
+            for part in parts_of(fitted(batches, schema)):
                 ordered.extend(files.write_data(metadata, fit(part, metadata.schema())))
         else:
             ordered.extend(run)
@@ -178,20 +174,6 @@ def compacted(files: Files, metadata: TableMetadata) -> list[ManifestEntry | Dat
 def _is_outdated(entry: ManifestEntry, tasks: Mapping[str, FileScanTask], metadata: TableMetadata) -> bool:
     task = tasks[entry.data_file.file_path]
     return bool(task.delete_files) or entry.data_file.spec_id != metadata.default_spec_id
-
-
-def _cast(batches: Iterator[Any], schema: Any) -> Iterator[Any]:
-    import pyarrow as pa
-
-    for batch in batches:
-        yield from pa.Table.from_batches([batch]).select(schema.names).cast(schema).to_batches()
-
-
-def _table(batches: Any, schema: Any) -> ArrowTable:
-    import pyarrow as pa
-
-    parts = [pa.Table.from_batches([batch]).select(schema.names).cast(schema) for batch in batches]
-    return pa.concat_tables(parts) if parts else schema.empty_table()
 
 
 def _shares(there: ArrowTable, wanted: ArrowTable) -> ArrowArray:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final, assert_never
 
 from pilotline.domain.tables import Append, MergeOn, Replace, ReplacePartitions
 from pilotline.lake.errors import NoSuchColumn
-from pilotline.lake.parts import parts_of
+from pilotline.lake.parts import fitted, parts_of
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Sequence
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from pilotline.lake.arrow_types import ArrowReader, ArrowSchema, ArrowTable
     from pilotline.lake.catalog import FrameNotes
     from pilotline.lake.files import Files, Staged
-    from pilotline.lake.rewriting import Room
 
 __all__ = ["Staging"]
 
@@ -71,9 +70,9 @@ class Staging:
         self._mode = mode
         self._notes = notes
         self._keys = _keys_of(mode)
-        self.schema: ArrowSchema = data.schema
+        self._schema: ArrowSchema = data.schema
         by = mode.by if isinstance(mode, ReplacePartitions) else None
-        if by is not None and by not in self.schema.names:
+        if by is not None and by not in self._schema.names:
             raise NoSuchColumn(
                 f"what is written to {name} has no column '{by}' to divide it by",
                 try_next="correct the partition in the contract",
@@ -81,10 +80,10 @@ class Staging:
             )
         whole = data if isinstance(data, pa.Table) else None
         if isinstance(mode, MergeOn):
-            check_keys(name, self.schema.empty_table() if whole is None else whole, mode.keys)
+            check_keys(name, self._schema.empty_table() if whole is None else whole, mode.keys)
         self._parts: Iterator[ArrowTable] = iter((whole,)) if whole is not None else parts_of(data)
         first: ArrowTable = next(self._parts, None)
-        self._first = self.schema.empty_table() if first is None else first
+        self._first = self._schema.empty_table() if first is None else first
         refuse_nothing_to_hold(self._first.num_columns, self._first.num_rows)
         self._streams = whole is None
         self._divide = by if by is not None and len(self._first.column(by).unique()) <= _FEW_VALUES else None
@@ -107,14 +106,13 @@ class Staging:
         metadata, changes = files.prepare(
             location,
             self._name,
-            self.schema,
+            self._schema,
             whole=whole,
             allow_schema_change=isinstance(mode, Replace) and mode.allow_schema_change,
             partition_by=self._divide,
             notes=notes,
         )
         rows = self._rows = self._written(metadata)
-        room: Room | None = None
         match mode:
             case Replace():
                 return files.stage(metadata, rows.files, keep=(), schema_changes=changes)
@@ -139,10 +137,10 @@ class Staging:
         added: list[DataFile] = []
         keys: list[ArrowTable] = []
         for part in parts:
-            fitted = fit(part, metadata.schema())
-            added += self._files.write_data(metadata, fitted)
+            held = fit(part, metadata.schema())
+            added += self._files.write_data(metadata, held)
             if self._keys:
-                columns = fitted.select(list(self._keys))
+                columns = held.select(list(self._keys))
                 merging = isinstance(self._mode, MergeOn)
                 keys.append(columns if merging else columns.group_by(list(self._keys)).aggregate([]))
         joined = pa.concat_tables(keys) if keys else None
@@ -151,19 +149,15 @@ class Staging:
         return _Rows(metadata, added, joined)
 
     def _all(self) -> Generator[ArrowTable]:
-        first, self._first = self._first, self.schema.empty_table()
+        first, self._first = self._first, self._schema.empty_table()
         yield first
         del first
         yield from self._parts
 
     def _again(self, rows: _Rows) -> Generator[ArrowTable]:
         """The rows from the files that they are in already: the table got another schema meanwhile."""
-        names = self.schema.names
-        yield self.schema.empty_table()
-        for batch in self._files.read_back(rows.metadata, rows.files, names):
-            import pyarrow as pa
-
-            yield pa.Table.from_batches([batch]).select(names).cast(self.schema)
+        yield self._schema.empty_table()
+        yield from parts_of(fitted(self._files.read_back(rows.metadata, rows.files, self._schema.names), self._schema))
 
 
 def _keys_of(mode: WriteMode) -> tuple[str, ...]:

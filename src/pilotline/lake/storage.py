@@ -76,6 +76,10 @@ class Storage(Protocol):
         """Remove files by their paths from the root; one that is gone already is no error."""
         ...
 
+    def client_settings(self) -> dict[str, str]:
+        """How it is reached, in the words of Iceberg's clients; who one is, is not said."""
+        ...
+
     def errors(self) -> Any:
         """A block in which failures of the storage become errors of the lake."""
         ...
@@ -139,6 +143,10 @@ class LocalStorage:
                 folder.rmdir()
             except OSError:
                 continue
+
+    def client_settings(self) -> dict[str, str]:
+        """See ``Storage.client_settings``: a path says all."""
+        return {}
 
     @contextmanager
     def errors(self) -> Generator[None]:
@@ -250,6 +258,15 @@ class S3Storage:
                     self._filesystem.delete_file(self._key(path))
                 except FileNotFoundError:
                     continue
+
+    def client_settings(self) -> dict[str, str]:
+        """See ``Storage.client_settings``."""
+        settings: dict[str, str] = {}
+        if self.place.endpoint is not None:
+            settings |= {"s3.endpoint": self.place.endpoint, "s3.path-style-access": "true"}
+        if self.place.region is not None:
+            settings |= {"s3.region": self.place.region, "client.region": self.place.region}
+        return settings
 
     @contextmanager
     def errors(self) -> Generator[None]:

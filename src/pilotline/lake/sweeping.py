@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
@@ -31,6 +31,7 @@ __all__ = ["State", "Sweep", "named_files", "states", "sweep"]
 #: How long a state can be read after it was the newest, and how long files stay that nothing names.
 KEEP: Final = timedelta(days=30)
 GRACE: Final = timedelta(hours=24)
+_LONG_AGO: Final = datetime.min.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,35 +85,31 @@ def sweep(
     with lake.database.writing() if do else lake.database.reading() as tx:
         known = states(tx)
         needed = _needed(tx, now - keep)
-        unneeded = [each for each in known if each.expired is None and not _is_needed(each, needed)]
-        if do:
-            for each in unneeded:
-                tx.execute(
-                    SQL["expire_state"],
-                    branch_id=each.branch_id,
-                    namespace=each.table.namespace,
-                    name=each.table.name,
-                    from_seq=each.from_seq,
-                    at=now.astimezone(UTC).isoformat(timespec="microseconds"),
-                )
+        unneeded = {each for each in known if each.expired is None and not _is_needed(each, needed)}
+        for each in unneeded if do else ():
+            tx.execute(
+                SQL["expire_state"],
+                branch_id=each.branch_id,
+                namespace=each.table.namespace,
+                name=each.table.name,
+                from_seq=each.from_seq,
+                at=ledger.time_text(now),
+            )
     reached("sweep-given-up")
-    gone = {id(each) for each in unneeded}
-    stays = [
-        each
-        for each in known
-        if (each.expired is None and (do or id(each) not in gone))
-        or (each.expired is not None and now - each.expired < grace)
-    ]
-    if do and not grace:
-        stays = [each for each in stays if id(each) not in gone]
-    named = named_files(lake.files, {each.location for each in stays})
+    since = now if do else _LONG_AGO
+    after = [replace(each, expired=since) if each in unneeded else each for each in known]
+    named = named_files(
+        lake.files, {each.location for each in after if each.expired is None or now - each.expired < grace}
+    )
     found = list(lake.storage.files())
     lost = [each for each in found if each.path not in named and now - each.modified >= grace]
     if do:
         lake.storage.remove(each.path for each in lost)
     reached("sweep-removed")
-    alive = {each.location for each in known if each.expired is None and id(each) not in gone}
-    given_up = tuple({each.location: each for each in unneeded if each.location not in alive}.values())
+    alive = {each.location for each in after if each.expired is None}
+    given_up = tuple(
+        {each.location: each for each in known if each in unneeded and each.location not in alive}.values()
+    )
     return Sweep(given_up=given_up, files=tuple(lost), files_kept=len(found) - len(lost), done=do)
 
 
@@ -142,7 +139,7 @@ def named_files(files: Files, locations: Iterable[str]) -> set[str]:
     seen: set[str] = set()
     for location in locations:
         named.add(location)
-        named |= files.made_of(location, seen)
+        named.update(part.path for part in files.parts(location, seen))
     return named
 
 
@@ -152,7 +149,7 @@ def _needed(tx: Session, since: datetime) -> Mapping[int, list[int]]:
     points: set[tuple[int, int]] = set()
     last_before: dict[int, int] = {}
     by_id: dict[str, tuple[int, int]] = {}
-    border = since.astimezone(UTC).isoformat(timespec="microseconds")
+    border = ledger.time_text(since)
     for branch_id, seq, at, commit in tx.execute(SQL["every_commit"]):
         by_id[commit] = (branch_id, seq)
         if at >= border:
