@@ -12,7 +12,7 @@ from pilotline.domain.errors import did_you_mean
 from pilotline.lake.storage import S3Place, s3_place
 from pilotline.run.errors import BadSettings, NoPipeline
 
-__all__ = ["Project", "find_module", "project_of"]
+__all__ = ["Project", "every_module", "find_module", "project_of"]
 
 _DEFINES = re.compile(rb"^(?:async )?def pipeline\b", re.MULTILINE)
 
@@ -152,6 +152,19 @@ def find_module(asked: str | None, here: Path) -> Path:
         asked=asked,
         pipelines=names,
     )
+
+
+def every_module(folder: Path) -> tuple[Path, ...]:
+    """The modules that define a pipeline, in a folder and in those below it that are the project's own."""
+    found: list[Path] = []
+    for place, folders, _ in os.walk(folder):
+        folders[:] = sorted(
+            name
+            for name in folders
+            if not name.startswith((".", "__")) and not (Path(place) / name / "pyvenv.cfg").is_file()
+        )
+        found += _modules(Path(place))
+    return tuple(found)
 
 
 def _modules(folder: Path) -> list[Path]:
