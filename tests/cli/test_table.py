@@ -151,3 +151,34 @@ def test_a_diff_takes_a_tolerance_shows_spreads_and_writes_a_page(shop, pilotlin
     assert "mean 4.5" in said
     refused = pilotline("diff", "--rtol", "0.1")
     assert (refused.returncode, "needs --key" in refused.stderr) == (2, True)
+
+
+def test_what_came_and_what_went_is_shown(shop, pilotline, tmp_path):
+    first = shop("log")["commits"][0]["commit"]
+    assert pilotline("run", "selling", "--set", "count=6").returncode == 0
+    told = shop("show", "orders", "--since", first)
+    assert (told["came"]["rows"], told["went"]["rows"]) == (2, 0)
+    assert [row["id"] for row in told["came"]["first"]] == [4, 5]
+    shop("table", "delete", "orders", "--where", "id = 1")
+    text = pilotline("show", "orders", "--since", first).stdout
+    assert f"2 rows of shop.orders came since {first[:8]}" in text
+    assert f"1 row of shop.orders went since {first[:8]}" in text
+    refused = pilotline("show", "orders", "--since", first, "--arrow", str(tmp_path / "orders.arrow"))
+    assert refused.returncode == 1
+    assert "PL249" in refused.stderr
+    assert not (tmp_path / "orders.arrow").exists()
+    written = pilotline("show", "orders", "--since", "main", "--arrow", str(tmp_path / "orders.arrow"))
+    assert written.returncode == 0, written.stderr
+
+
+def test_a_contract_says_how_a_table_is_laid_out(shop, pilotline, tmp_path):
+    (tmp_path / "selling.toml").write_text('[tables.orders]\npartition_by = ["city"]\nsort_by = ["id desc"]\n')
+    assert pilotline("run", "selling", "--set", "count=8").returncode == 0
+    rows = shop("show", "orders")["first"]
+    assert [row["id"] for row in rows if row["city"] == "Bonn"] == [6, 4, 2, 0]
+    files = [path for path in tmp_path.rglob("*.parquet") if "city=Ulm" in str(path)]
+    assert len(files) == 1
+    (tmp_path / "selling.toml").write_text('[tables.orders]\npartition_by = ["town"]\n')
+    refused = pilotline("run", "selling", "--set", "count=2")
+    assert "PL245" in refused.stderr
+    assert shop("show", "orders")["rows"] == 8

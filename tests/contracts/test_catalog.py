@@ -34,7 +34,7 @@ from pilotline.domain.tables import (
     SetProperty,
     TableName,
 )
-from pilotline.lake.changing import changes
+from pilotline.lake.changing import came, changes
 from pilotline.lake.errors import (
     BadBranch,
     BadFilter,
@@ -51,6 +51,7 @@ from pilotline.lake.errors import (
     NotItsParent,
     ProtectedBranch,
     PublishConflict,
+    RowsWent,
     SchemaChanged,
     StaleBranch,
     Tainted,
@@ -253,6 +254,27 @@ class CatalogContract:
         catalog.alter("mine", ORDERS, [SetLayout()])
         put(catalog, "mine", orders(7), mode=Append())
         assert sorted(ids(catalog, "mine")) == [1, 2, 3, 4, 5, 7, 9]
+
+    def test_a_write_may_say_the_layout_from_then_on(self, catalog):
+        catalog.create_branch("mine")
+        laid = SetLayout(partition_by=("bucket(4, id)",), sort_by=("id desc",))
+        put(catalog, "mine", orders(3, 1, 2), layout=laid)
+        put(catalog, "mine", orders(5, 4, 9), mode=Append(), layout=laid)
+        assert sorted(ids(catalog, "mine")) == [1, 2, 3, 4, 5, 9]
+        with pytest.raises(BadLayout):
+            put(catalog, "mine", orders(7), mode=Append(), layout=SetLayout(sort_by=("none",)))
+        assert sorted(ids(catalog, "mine")) == [1, 2, 3, 4, 5, 9]
+
+    def test_what_came_alone_is_refused_where_rows_went(self, catalog):
+        first = land(catalog, orders(1, 2)).id
+        second = land(catalog, orders(3), Append(), branch="two").id
+        assert came(catalog, ORDERS, OWNER, first).read_all().column("id").to_pylist() == [3]
+        catalog.create_branch("cut")
+        catalog.delete("cut", ORDERS, Compare("id", "=", 1))
+        publish(catalog, "cut")
+        with pytest.raises(RowsWent) as caught:
+            came(catalog, ORDERS, OWNER, second)
+        assert caught.value.removed == 1
 
     def test_rows_are_deleted_by_a_filter(self, catalog):
         catalog.create_branch("mine")

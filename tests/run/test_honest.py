@@ -344,9 +344,11 @@ def test_a_store_that_cannot_be_written_is_said_by_code(project: Project):
         ("[repeatable]\nfrist = ['network']\n", "PL304", "[repeatable] names nothing that the pipeline has a step. Did you mean first?"),
         ("partition = 'plsu'\n", "PL304", "partition = 'plsu' names nothing that the pipeline has a parameter. Did you mean plus?"),
         ("[tables.numbers]\ntable = 'x.y'\n[tables.total]\ntable = 'x.y'\n", "PL304", "numbers and total are both published as x.y"),
-        ("changes = ['plus']\n", "PL333", "is not possible yet"),
+        ("changes = ['plsu']\n", "PL304", "changes = ['plsu'] names nothing that the pipeline has a parameter. Did you mean plus?"),
+        ("changes = ['plus']\n", "PL304", "changes = ['plus'] names no table, but "),
+        ("[tables.total]\npartition_by = 4\n", "PL304", "partition_by is a list of texts"),
     ],
-    ids=["output", "step", "partition", "table twice", "changes"],
+    ids=["output", "step", "partition", "table twice", "changes", "changes of a number", "layout"],
 )  # fmt: skip
 def test_a_contract_that_speaks_of_another_pipeline_is_refused(project: Project, contract: str, code: str, said: str):
     project.write("explore.py", TWO.format(more="pass").replace('{"total"', '{"numbers": numbers, "total"'))

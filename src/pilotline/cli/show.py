@@ -27,6 +27,9 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--rows", type=int, default=10, metavar="N", help="so many rows (10)")
     parser.add_argument("--branch", metavar="NAME", help="of this branch (main)")
     parser.add_argument("--at", metavar="COMMIT", help="at a commit, a tag or a time, such as main~2 or 2026-11-24")
+    parser.add_argument(
+        "--since", metavar="COMMIT", help="what came to it and what went after a commit, a tag or a time"
+    )
     parser.add_argument("--column", action="append", metavar="NAME", help="only this column; repeatable")
     parser.add_argument("--arrow", type=Path, metavar="FILE", help="write the whole table to an Arrow file")
     parser.add_argument("--dump", type=Path, metavar="FILE", help="the same for readers without pyarrow")
@@ -41,6 +44,8 @@ def run(args: Namespace, out: Out) -> int:
     info = find_table(lake, args.table, commit)
     if args.arrow or args.dump:
         return _write(lake, commit, info, args, out)
+    if args.since:
+        return _changes(lake, commit, info, args, out)
     rows, columns = _first_rows(lake, commit, info, max(args.rows, 0), args.column)
     _print(info, commit, rows, columns, _origin(records, info), out)
     from pilotline.cli.lakes import rows_as_json
@@ -69,6 +74,29 @@ def run(args: Namespace, out: Out) -> int:
             "first": rows_as_json(rows),
         }
     )
+    return 0
+
+
+def _changes(lake: Lake, commit: Commit, info: TableInfo, args: Namespace, out: Out) -> int:
+    """What came and what went; a row that changed is in both."""
+    from pilotline.cli.lakes import WHOLE, plural, rows_as_json, shown
+    from pilotline.lake.changing import changes
+
+    found = changes(lake, info.table, WHOLE, args.since, commit, columns=args.column)
+    since, told = found.since.id[:8], {}
+    for word, reader in (("came", found.added), ("went", found.removed)):
+        rows: list[dict[str, Any]] = []
+        count = 0
+        for batch in reader or ():
+            rows += batch.slice(0, max(args.rows, 0) - len(rows)).to_pylist()
+            count += batch.num_rows
+        if reader is not None:
+            out.say(f"{plural(count, 'row')} of {info.table} {word} since {since}")
+        if rows and reader is not None:
+            names = list(reader.schema.names)
+            out.table(names, [[shown(row[name]) for name in names] for row in rows])
+        told[word] = {"rows": count, "first": rows_as_json(rows)}
+    out.document({"table": str(info.table), "since": found.since.id, "at": commit.id, **told})
     return 0
 
 
@@ -137,8 +165,12 @@ def _print(
 def _write(lake: Lake, commit: Commit, info: TableInfo, args: Namespace, out: Out) -> int:
     """The whole table as a file; what it was as a frame is said beside it, and in an Arrow file's own metadata."""
     from pilotline.cli.lakes import WHOLE, plural
+    from pilotline.lake.changing import came
 
-    reader = lake.scan(info.table, WHOLE, commit, columns=args.column)
+    if args.since:
+        reader = came(lake, info.table, WHOLE, args.since, commit, columns=args.column)
+    else:
+        reader = lake.scan(info.table, WHOLE, commit, columns=args.column)
     notes = lake.frame_notes(info.table, commit)
     path: Path = args.arrow or args.dump
     half = path.with_name(f".{path.name}.half")

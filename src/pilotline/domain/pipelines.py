@@ -7,12 +7,13 @@ and when they are made. Without a contract the defaults hold: replace the table,
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast
 
 from pilotline.domain.checks import Check, check_of, toml_of
 from pilotline.domain.errors import UsageError, did_you_mean
-from pilotline.domain.tables import Replace, TableName, WriteMode, describe_mode, parse_mode
+from pilotline.domain.tables import Replace, SetLayout, TableName, WriteMode, describe_mode, parse_mode
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -126,6 +127,8 @@ class TableContract:
     #: Where, if not under the output's own name in the contract's namespace.
     table: TableName | None = None
     mode: WriteMode = field(default_factory=Replace)
+    #: How its files are divided and sorted; None: as they are.
+    layout: SetLayout | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,6 +162,11 @@ class Contract:
         own = self.tables.get(output)
         return own.mode if own else Replace()
 
+    def layout_of(self, output: str) -> SetLayout | None:
+        """How the files of an output's table are divided and sorted, where the contract says so."""
+        own = self.tables.get(output)
+        return own.layout if own else None
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pipeline:
@@ -180,7 +188,7 @@ class Pipeline:
 
 
 _TOP = ("namespace", "owner", "schedule", "seed", "partition", "changes", "tables", "repeatable", "secrets")
-_TABLE = ("table", "mode", "checks", "allow_schema_change")
+_TABLE = ("table", "mode", "partition_by", "sort_by", "checks", "allow_schema_change")
 _REACHES = ("network", "clock", "files", "processes")
 
 
@@ -222,7 +230,9 @@ def contract_of(raw: Mapping[str, Any], *, namespace: str, path: str) -> Contrac
         mode = parse_mode(_text(path, own, "mode") or "replace")
         if own.get("allow_schema_change") and isinstance(mode, Replace):
             mode = Replace(allow_schema_change=True)
-        tables[output] = TableContract(table=table, mode=mode)
+        layout = SetLayout(partition_by=_list(path, own, "partition_by"), sort_by=_list(path, own, "sort_by"))
+        said = "partition_by" in own or "sort_by" in own
+        tables[output] = TableContract(table=table, mode=mode, layout=layout if said else None)
         listed = own.get("checks", [])
         if not isinstance(listed, list) or not all(isinstance(item, dict) for item in cast("list[object]", listed)):
             raise _bad(path, f"checks of {where} is a list of tables, as in checks = [{{not_null = ['day']}}]")
@@ -319,6 +329,12 @@ def toml_of_contract(contract: Contract, *, comments: Mapping[str, str] | None =
         lines.append(f'mode = "{describe_mode(own.mode)}"')
         if isinstance(own.mode, Replace) and own.mode.allow_schema_change:
             lines.append("allow_schema_change = true")
+        if own.layout is not None:
+            lines += [
+                f"{key} = {json.dumps(list(terms))}"
+                for key, terms in (("partition_by", own.layout.partition_by), ("sort_by", own.layout.sort_by))
+                if terms or not (own.layout.partition_by or own.layout.sort_by)
+            ]
         checks = [toml_of(check) for check in contract.checks if check.table == target]
         if checks:
             lines += ["checks = [", *(f"    {check}," for check in checks), "]"]

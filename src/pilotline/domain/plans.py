@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from pilotline.domain.tables import Commit, CommitId, SnapshotId, TableName, WriteMode
 
 __all__ = [
+    "ChangesInput",
     "CreateBranch",
     "FileInput",
     "Held",
@@ -50,7 +51,21 @@ class TableInput:
     parameter: str = ""
 
 
-Input: TypeAlias = FileInput | TableInput
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChangesInput:
+    """A table of the lake of which the pipeline reads what came since its last publish."""
+
+    table: TableName
+    snapshot: SnapshotId
+    parameter: str
+    #: The state that the last publish read, and the run that did; None: all of the table is new.
+    since: CommitId | None = None
+    run: str | None = None
+    #: Whether nothing came to the table since.
+    still: bool = False
+
+
+Input: TypeAlias = FileInput | TableInput | ChangesInput
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,6 +130,15 @@ class Unchanged:
 
     run: str
     at: datetime
+    #: The tables to which nothing came since that run, where it is their changes that the pipeline is made of.
+    still: tuple[TableName, ...] = ()
+
+    @property
+    def because(self) -> str:
+        """Why there is nothing to do: ``run-7 published the same``."""
+        if self.still:
+            return f"{self.run} took all that there is of {', '.join(map(str, self.still))}"
+        return f"{self.run} published the same"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -38,26 +38,33 @@ class ReadFailed(Exception):
         self.try_next = try_next
 
 
-def read(table, *, at=None, as_="pandas", columns=None):
+def read(table, *, at=None, since=None, as_="pandas", columns=None):
     """A table of the lake as a frame.
 
     Args:
         table: ``namespace.table``.
         at: a commit, a tag, a branch or a time, such as ``"main~2"`` or ``"2026-11-24"``; in a run by default the commit
             that the run began on, else the head of main.
+        since: only the rows that came after this commit, tag or time.
         as_: ``pandas`` (as it was published), ``polars``, ``arrow``, or ``original`` (the very thing that was published:
             a series, an array, a Polars frame).
         columns: these only.
 
     Raises:
-        ReadFailed: there is no such table or commit, or nothing to read it with.
+        ReadFailed: there is no such table or commit, or nothing to read it with; or rows went or changed since ``since``.
     """
     if as_ not in _FORMS:
         raise ReadFailed("as_ is one of %s, not %r" % (", ".join(_FORMS), as_))
     if as_ in ("polars", "arrow") and not _has("polars" if as_ == "polars" else "pyarrow"):
         raise ReadFailed("%s is not installed here" % as_, try_next="install it, or read as_='pandas'")
     plain = not _has("pyarrow") and as_ in ("pandas", "original")
-    asked = {"table": str(table), "at": at, "columns": list(columns) if columns else None, "plain": plain}
+    asked = {
+        "table": str(table),
+        "at": at,
+        "since": since,
+        "columns": list(columns) if columns else None,
+        "plain": plain,
+    }
     address = os.environ.get("PILOTLINE_READ")
     if address:
         return _framed(_ask_run(address, asked), as_)
@@ -105,7 +112,8 @@ def _direct(asked, as_):
     scope = access.Scope.everything("the lake lies on one's own disk")
     try:
         name = tables.TableName.parse(asked["table"])
-        return (reading.read(lake, name, scope, asked["at"] or "main", columns=asked["columns"], as_=as_),)
+        at, columns, since = asked["at"] or "main", asked["columns"], asked["since"]
+        return (reading.read(lake, name, scope, at, since=since, columns=columns, as_=as_),)
     except errors.PilotlineError as error:
         raise ReadFailed(error.message, error.code, error.try_next) from None
 
@@ -123,6 +131,8 @@ def _ask_program(asked, as_):
         command = [program, "show", asked["table"], "--dump" if asked["plain"] else "--arrow", path, "--json"]
         if asked["at"]:
             command += ["--at", str(asked["at"])]
+        if asked["since"]:
+            command += ["--since", str(asked["since"])]
         for column in asked["columns"] or ():
             command += ["--column", column]
         done = subprocess.run(command, capture_output=True, text=True, check=False)

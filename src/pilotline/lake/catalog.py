@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         Commit,
         CommitId,
         Namespace,
+        SetLayout,
         SnapshotId,
         TableChange,
         TableInfo,
@@ -225,12 +226,14 @@ class Catalog(CatalogReader, Protocol):
         mode: WriteMode,
         *,
         notes: FrameNotes | None = None,
+        layout: SetLayout | None = None,
         author: str = "",
         message: str = "",
     ) -> Written:
         """Write a table on a branch; what was checked before must be checked again.
 
-        ``notes`` say what the data was as a frame, so that it is read back as such.
+        ``notes`` say what the data was as a frame, so that it is read back as such. ``layout``: how its files are divided
+        and sorted from this write on, where that is not to stay as it is.
 
         Raises:
             ProtectedBranch: the branch is main.
@@ -238,6 +241,7 @@ class Catalog(CatalogReader, Protocol):
             SchemaChanged: more than new columns and wider types, and the mode does not allow it.
             NotATable: a column has a type that a table cannot hold.
             BadKeys: keys to merge on are missing, NULL or not unique in ``data``.
+            BadLayout: the table cannot be divided or sorted so.
         """
         ...
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from pilotline.lake.errors import RowsWent
 from pilotline.lake.governing import check_columns
 from pilotline.lake.rewriting import quoted
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from pilotline.lake.arrow_types import ArrowReader
     from pilotline.lake.catalog import CatalogReader, Ref
 
-__all__ = ["Changes", "changes"]
+__all__ = ["Changes", "came", "changes"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +69,30 @@ def changes(
     if not gone.num_rows:
         return Changes(since=first, until=last, added=new, removed=None)
     return _cancelled(first, last, gone, new, wanted, common)
+
+
+def came(
+    catalog: CatalogReader,
+    name: TableName,
+    scope: Scope,
+    since: Ref,
+    until: Ref = "main",
+    *,
+    columns: Sequence[str] | None = None,
+) -> ArrowReader:
+    """The rows that came to a table after ``since``, where no other went.
+
+    Raises:
+        RowsWent: rows went or changed, too.
+        NoSuchTable: not there at ``until``.
+        NoSuchColumn: ``columns`` name one that is not there for this reader.
+        Expired: the state at ``since`` was given up.
+    """
+    found = changes(catalog, name, scope, since, until, columns=columns)
+    removed = found.removed.read_all().num_rows if found.removed is not None else 0
+    if removed:
+        raise RowsWent(name, found.since.id[:8], removed)
+    return found.added
 
 
 def _cancelled(

@@ -30,7 +30,8 @@ LakeError                    PL200
 ├── BadLayout                PL245  a table cannot be divided or sorted so
 ├── NamespaceInUse           PL246  it has tables, so it stays
 ├── BadProperty              PL247  a property that Pilotline itself sets
-└── FilesElsewhere           PL248  other engines would look for files where the lake lay before
+├── FilesElsewhere           PL248  other engines would look for files where the lake lay before
+└── RowsWent                 PL249  more than added rows, where only those are asked for
 """
 
 from __future__ import annotations
@@ -67,6 +68,7 @@ __all__ = [
     "ProtectedBranch",
     "PublishConflict",
     "QueryFailed",
+    "RowsWent",
     "SchemaChanged",
     "StaleBranch",
     "StorageUnreachable",
@@ -268,3 +270,19 @@ class LakeDamaged(LakeError):
     """A file that the catalog points at is not there or cannot be read."""
 
     code = "PL240"
+
+
+class RowsWent(LakeError):
+    """Rows of a table went or changed since a commit, where what came to it is asked for alone."""
+
+    code = "PL249"
+
+    def __init__(self, name: TableName, since: str, removed: int) -> None:
+        super().__init__(
+            f"{removed:,} row{'' if removed == 1 else 's'} of {name} went or changed since {since}:"
+            " what came to it is not all that happened",
+            try_next=f"pilotline show {name.name} --since {since} shows both; read the whole table",
+            table=str(name),
+            removed=removed,
+        )
+        self.removed = removed

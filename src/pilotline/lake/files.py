@@ -161,21 +161,24 @@ class Files:
         whole: bool,
         allow_schema_change: bool,
         partition_by: str | None = None,
+        layout: SetLayout | None = None,
         notes: Mapping[str, Any] | None = None,
     ) -> tuple[TableMetadata, tuple[str, ...]]:
         """Metadata whose schema fits what is coming, still without it; and what that changed in words.
 
         ``before`` is the state to start from, None for a new table; ``whole`` says that nothing of it stays. The values
-        of ``partition_by`` get files of their own, where the table is new.
+        of ``partition_by`` get files of their own, where the table is new; ``layout`` is for new and old ones.
 
         Raises:
             SchemaChanged: more than new columns and wider types, and it is not allowed.
+            BadLayout: a table cannot be divided or sorted so.
             NotATable: a column has a type that a table cannot hold.
         """
         old = self.load(before) if before else None
         schema, changes = evolve(old.schema() if old else None, incoming, whole=whole, allow=allow_schema_change)
         if old is None or _partition_is_lost(old, schema):
-            return self._new_metadata(name, schema, partition_by, notes), changes
+            new = self._new_metadata(name, schema, None if layout else partition_by, notes)
+            return (new if layout is None else _changed(new, layout)), changes
         change = _updates()
         updates: list[Any] = []
         if schema.as_struct() != old.schema().as_struct():
@@ -186,7 +189,8 @@ class Files:
             updates.append(change.SetPropertiesUpdate(updates={NOTES: json.dumps(notes)}))
         elif NOTES in old.properties:
             updates.append(change.RemovePropertiesUpdate(removals=[NOTES]))
-        return (change.update_table_metadata(old, tuple(updates)) if updates else old), changes
+        after: TableMetadata = change.update_table_metadata(old, tuple(updates)) if updates else old
+        return (after if layout is None else _changed(after, layout)), changes
 
     def _new_metadata(
         self, name: TableName, schema: Schema, partition_by: str | None, notes: Mapping[str, Any] | None

@@ -29,7 +29,16 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pilotline.domain.access import Filter, Scope
-    from pilotline.domain.tables import Branch, Commit, CommitId, CommitKind, TableChange, TableInfo, WriteMode
+    from pilotline.domain.tables import (
+        Branch,
+        Commit,
+        CommitId,
+        CommitKind,
+        SetLayout,
+        TableChange,
+        TableInfo,
+        WriteMode,
+    )
     from pilotline.lake.arrow_types import ArrowDataset, ArrowReader, ArrowTable
     from pilotline.lake.catalog import FrameNotes, Ref, Transaction
     from pilotline.lake.database import Database, Session
@@ -244,6 +253,7 @@ class Lake:
         mode: WriteMode,
         *,
         notes: FrameNotes | None = None,
+        layout: SetLayout | None = None,
         author: str = "",
         message: str = "",
     ) -> Written:
@@ -254,7 +264,7 @@ class Lake:
 
         def stage(before: Pointer | None) -> Staged:
             nonlocal staging
-            staging = staging or Staging(self.files, name, data, mode, notes)
+            staging = staging or Staging(self.files, name, data, mode, notes, layout)
             return staging.stage(_place(before))
 
         commit, staged = self._change(branch, name, stage, "write", author=author, message=message, may_be_new=True)

@@ -295,6 +295,7 @@ class MemoryCatalog:
         mode: WriteMode,
         *,
         notes: FrameNotes | None = None,
+        layout: SetLayout | None = None,
         author: str = "",
         message: str = "",
     ) -> Written:
@@ -340,6 +341,8 @@ class MemoryCatalog:
             at=datetime.now(UTC),
         )
         grown = (*before.grown_from, before.info.snapshot) if before and isinstance(mode, Append) else ()
+        if layout is not None:
+            info = _altered(info, layout)
         held = _Held(info=info, rows=rows, schema=schema, notes=notes, grown_from=grown)
         commit = self._commit(row, {name: held}, "write", author=author, message=message)
         return Written(commit=commit, snapshot=info.snapshot, rows=info.rows, schema_changes=changes)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, assert_never
 
 from pilotline.domain.errors import did_you_mean
 from pilotline.domain.tables import BadTableName, NoSuchTable, TableName
+from pilotline.lake.changing import came
 from pilotline.lake.errors import QueryFailed
 from pilotline.lake.rewriting import quoted
 
@@ -43,6 +44,7 @@ def read(
     scope: Scope,
     at: Ref = "main",
     *,
+    since: Ref | None = None,
     columns: Sequence[str] | None = None,
     filter: Filter | None = None,  # noqa: A002 - the word of the trade
     as_: Literal["pandas", "polars", "arrow", "original"] = "pandas",
@@ -51,16 +53,21 @@ def read(
 
     ``pandas`` gives the frame back as it was written, with its index, types and labels; a series comes as a frame of one
     column. ``original`` gives the very thing that was written: a series, an array, a Polars frame. Where columns were
-    left out, what remains is as it was.
+    left out, what remains is as it was. ``since``: only the rows that came after that commit.
 
     Raises:
+        RowsWent: rows went or changed after ``since``, too.
+        Expired: the state at ``since`` was given up.
         NoSuchTable: not there at that commit.
         NoSuchColumn: ``columns`` or ``filter`` name one that is not there for this reader.
     """
     from pilotline.lake.frames.restore import restore, to_pandas
 
     commit = catalog.resolve(at)
-    table: ArrowTable = catalog.scan(name, scope, commit, columns=columns, filter=filter).read_all()
+    if since is None:
+        table: ArrowTable = catalog.scan(name, scope, commit, columns=columns, filter=filter).read_all()
+    else:
+        table = came(catalog, name, scope, since, commit, columns=columns).read_all()
     match as_:
         case "arrow":
             return table

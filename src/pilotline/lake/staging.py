@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pyiceberg.manifest import DataFile
     from pyiceberg.table.metadata import TableMetadata
 
-    from pilotline.domain.tables import TableName, WriteMode
+    from pilotline.domain.tables import SetLayout, TableName, WriteMode
     from pilotline.lake.arrow_types import ArrowReader, ArrowSchema, ArrowTable
     from pilotline.lake.catalog import FrameNotes
     from pilotline.lake.files import Files, Staged
@@ -50,6 +50,7 @@ class Staging:
         data: the rows; a reader is read once.
         mode: what becomes of the rows that are there.
         notes: what the rows were as a frame.
+        layout: how the files are divided and sorted from now on; None: as before.
 
     Raises:
         NoSuchColumn: the rows do not have what the mode names.
@@ -58,7 +59,13 @@ class Staging:
     """
 
     def __init__(
-        self, files: Files, name: TableName, data: ArrowTable | ArrowReader, mode: WriteMode, notes: FrameNotes | None
+        self,
+        files: Files,
+        name: TableName,
+        data: ArrowTable | ArrowReader,
+        mode: WriteMode,
+        notes: FrameNotes | None,
+        layout: SetLayout | None = None,
     ) -> None:
         import pyarrow as pa
 
@@ -69,6 +76,7 @@ class Staging:
         self._name = name
         self._mode = mode
         self._notes = notes
+        self._layout = layout
         self._keys = _keys_of(mode)
         self._schema: ArrowSchema = data.schema
         by = mode.by if isinstance(mode, ReplacePartitions) else None
@@ -95,6 +103,7 @@ class Staging:
         Raises:
             SchemaChanged: more than new columns and wider types, and the mode does not allow it.
             NotATable: a value does not fit its column.
+            BadLayout: the table cannot be divided or sorted as asked.
         """
         from pilotline.lake.frames import combine_notes
         from pilotline.lake.rewriting import make_room
@@ -110,6 +119,7 @@ class Staging:
             whole=whole,
             allow_schema_change=isinstance(mode, Replace) and mode.allow_schema_change,
             partition_by=self._divide,
+            layout=self._layout,
             notes=notes,
         )
         rows = self._rows = self._written(metadata)
@@ -178,4 +188,5 @@ def _fits(before: TableMetadata, now: TableMetadata) -> bool:
         before.location == now.location
         and before.schema().as_struct() == now.schema().as_struct()
         and before.spec() == now.spec()
+        and before.sort_order() == now.sort_order()
     )

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, assert_never
 
 from pilotline.domain.errors import PilotlineError
 from pilotline.domain.pipelines import Constant, FromParameter, FromResult
-from pilotline.domain.plans import FileInput, TableInput, WriteTable
+from pilotline.domain.plans import ChangesInput, FileInput, TableInput, WriteTable
 from pilotline.domain.tables import Replace, TableName, describe_mode
 from pilotline.guest.keys import digest
 from pilotline.lake.errors import NeedsRebase
@@ -29,6 +29,7 @@ from pilotline.run.errors import (
     CannotKeep,
     CheckFailed,
     RunCancelled,
+    TakenMeanwhile,
 )
 from pilotline.run.failures import failure, verdict_text
 from pilotline.run.keeping import storing
@@ -37,6 +38,7 @@ from pilotline.run.planning import outcome_of
 from pilotline.run.process import run_steps
 from pilotline.run.records import GONE, run_name
 from pilotline.run.serving import ReadServer
+from pilotline.run.taking import left_off, made_of_changes, replaces_by_changes
 from pilotline.run.working import mirror
 
 if TYPE_CHECKING:
@@ -45,7 +47,7 @@ if TYPE_CHECKING:
     from pilotline.domain.checks import Verdict
     from pilotline.domain.pipelines import Argument, Step
     from pilotline.domain.plans import Plan
-    from pilotline.domain.tables import CommitId
+    from pilotline.domain.tables import CommitId, WriteMode
     from pilotline.lake.catalog import Catalog, Published
     from pilotline.run.planning import Around
 
@@ -275,13 +277,17 @@ class _Carrier:
         if any(isinstance(stage, WriteTable) for stage in self.plan.stages):
             # What writes tables takes a second to load: meanwhile the project's interpreter loads what it needs.
             threading.Thread(target=_load_lake, daemon=True, name="pilotline-load").start()
-        with ReadServer(self.lake, self.plan.base, self._folder / "values") as server:
+        changes = [each for each in self.plan.inputs if isinstance(each, ChangesInput)]
+        values, name = self._folder / "values", self.pipeline.name
+        with ReadServer(self.lake, self.plan.base, values, changes=changes, pipeline=name) as server:
             answer = run_steps(
                 self.plan.python, self._request(work), cwd=cwd, own=self._folder,
                 variables={"PILOTLINE_READ": server.address}, heard=self._heard, timeout=self.timeout,
                 interrupted=self.interrupted.is_set,
             )  # fmt: skip
             self.read = dict(server.read)
+        if server.refused is not None:
+            raise server.refused
         if answer["error"]:
             raise failure(answer["error"], self.plan)
         return answer["outputs"]
@@ -381,7 +387,7 @@ class _Carrier:
                 )
 
     def _write(self, output: Mapping[str, Any], name: str, kind: str, key: str) -> Made:
-        table, mode = self.pipeline.contract.table_of(name), self.pipeline.contract.mode_of(name)
+        table, mode = self.pipeline.contract.table_of(name), self._mode_of(name)
         standing = self._standing(table, key) if isinstance(mode, Replace) and not self.fresh else None
         coercions = tuple(str(each) for each in output["coercions"])
         if standing is not None:
@@ -393,7 +399,8 @@ class _Carrier:
 
         data, notes = table_of(output)
         written = self.lake.write(
-            self.branch, table, data, mode, notes=notes, author=self.author,
+            self.branch, table, data, mode, notes=notes, layout=self.pipeline.contract.layout_of(name),
+            author=self.author,
             message=f"{self.pipeline.name}: {name} ({describe_mode(mode)})",
         )  # fmt: skip
         self._tell("table", table=str(table), rows=output["rows"], mode=describe_mode(mode), output=name)
@@ -401,6 +408,16 @@ class _Carrier:
             output=name, kind="table", type=kind, where=str(table), rows=output["rows"],
             notes=(*written.schema_changes, *coercions), snapshot=written.snapshot, key=key,
         )  # fmt: skip
+
+    def _mode_of(self, output: str) -> WriteMode:
+        """As planned; what the plan could not know to be a table, as the contract says."""
+        for stage in self.plan.stages:
+            if isinstance(stage, WriteTable) and stage.output == output:
+                return stage.mode
+        mode = self.pipeline.contract.mode_of(output)
+        if isinstance(mode, Replace) and output in made_of_changes(self.pipeline):
+            raise replaces_by_changes(self.pipeline.name, output, self.pipeline.contract.table_of(output))
+        return mode
 
     def _standing(self, table: TableName, key: str) -> str | None:
         """The snapshot of a table that holds this very result already."""
@@ -451,6 +468,7 @@ class _Carrier:
                 self.branch, self.plan.onto, expect=head.base, within=tx, author=self.author,
                 message=f"{self.pipeline.name} ({run_name(self.number)})",
             )  # fmt: skip
+            self._refuse_taken()
             self._note_lineage(tx, made)
             outcome = outcome_of(self.pipeline, self.keys, self.plan.identities)
             if not self.records.published(tx, self.number, commit=published.commit.id, outcome=outcome):
@@ -459,6 +477,15 @@ class _Carrier:
                     try_next="pilotline run",
                 )
         return published
+
+    def _refuse_taken(self) -> None:
+        """Within the transaction that publishes: what was taken before must be what the plan took it for."""
+        changes = [each for each in self.plan.inputs if isinstance(each, ChangesInput)]
+        if not changes:
+            return
+        past = left_off(self.records, self.lake, self.pipeline.name, self.plan.onto)
+        if changes[0].run != (run_name(past.number) if past else None) and not self.fresh:
+            raise TakenMeanwhile(self.pipeline.name)
 
     def _note_lineage(self, tx: Any, made: Sequence[Made]) -> None:
         add, number = self.records.add, self.number
@@ -470,7 +497,10 @@ class _Carrier:
                 case TableInput(table=table, snapshot=snapshot, parameter=parameter):
                     add(tx, "lineage", number, direction="in", kind="table", name=str(table), state=snapshot,
                         role=parameter, key="", row_count=None)  # fmt: skip
-        known = {str(each.table) for each in self.plan.inputs if isinstance(each, TableInput)}
+                case ChangesInput(table=table, snapshot=snapshot, parameter=parameter, since=since):
+                    add(tx, "lineage", number, direction="in", kind="table", name=str(table), state=snapshot,
+                        role=parameter, key=f"since {since}" if since else "", row_count=None)  # fmt: skip
+        known = {str(each.table) for each in self.plan.inputs if not isinstance(each, FileInput)}
         for name, snapshot in self.read.items():
             if name not in known:
                 add(tx, "lineage", number, direction="in", kind="table", name=name, state=snapshot, role="", key="",

@@ -16,12 +16,14 @@ RunError                     PL300
 ├── CheckFailed              PL320  a check of severity error did not pass; nothing was published
 ├── OutcomeHeld              PL321  this very outcome was undone and waits to be released
 ├── RunCancelled             PL322  stopped by the user
-├── NotYet                   PL333  the contract asks for what cannot be done yet
 ├── NotStored                PL334  no room, or no permission, to keep what was computed
 ├── DamagedResult            PL335  what is stored of a step is not what was stored
 ├── InputChanged             PL336  a file was changed while the run was reading it
 ├── ChangedModule            PL337  a step changed what stands at the top of its module
-└── RunTimedOut              PL338  it took longer than it may
+├── RunTimedOut              PL338  it took longer than it may
+├── MadeByOthers             PL340  a table made of changes cannot be made anew: others write to it too
+├── RowsRemoved              PL341  a table that is read as changes lost rows
+└── TakenMeanwhile           PL342  another run took the same changes
 """
 
 from __future__ import annotations
@@ -34,6 +36,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from typing import Any
 
+    from pilotline.domain.tables import TableName
+
 __all__ = [
     "BadParameter",
     "BadPipeline",
@@ -44,16 +48,18 @@ __all__ = [
     "CheckFailed",
     "DamagedResult",
     "InputChanged",
+    "MadeByOthers",
     "MissingSecret",
     "NoPipeline",
     "NoSuchRun",
     "NotStored",
-    "NotYet",
     "OutcomeHeld",
     "ProcessDied",
+    "RowsRemoved",
     "RunCancelled",
     "RunTimedOut",
     "StepFailed",
+    "TakenMeanwhile",
 ]
 
 
@@ -158,12 +164,6 @@ class RunCancelled(RunError):
     exit_status = 130
 
 
-class NotYet(UsageError):
-    """The contract asks for what cannot be done yet; it is never taken for something else."""
-
-    code = "PL333"
-
-
 class NotStored(RunError):
     """There is no room, or no permission, to keep what was computed."""
 
@@ -192,3 +192,46 @@ class RunTimedOut(RunError):
     """It took longer than it may; what was computed is kept."""
 
     code = "PL338"
+
+
+class MadeByOthers(RunError):
+    """A table that is made of changes cannot be made anew from all rows, since other pipelines write to it too."""
+
+    code = "PL340"
+
+    def __init__(self, pipeline: str, table: TableName, others: Sequence[str]) -> None:
+        super().__init__(
+            f"--fresh makes {table} anew from all that {pipeline} reads, and would lose what {', '.join(others)} wrote to it",
+            try_next=f"give {pipeline} a table of its own in {pipeline}.toml",
+            table=str(table),
+            pipelines=list(others),
+        )
+
+
+class RowsRemoved(RunError):
+    """A table that is read as what came to it lost rows, or had rows changed, since the last publish."""
+
+    code = "PL341"
+
+    def __init__(self, pipeline: str, table: TableName, since: str, removed: int) -> None:
+        super().__init__(
+            f"{removed:,} row{'' if removed == 1 else 's'} of {table} went or changed since {since};"
+            f" what was made of them would stay in what {pipeline} publishes",
+            try_next=f"pilotline run {pipeline} --fresh makes its tables anew from all rows",
+            table=str(table),
+            removed=removed,
+        )
+
+
+class TakenMeanwhile(RunError):
+    """Another run of the same pipeline published what it made of the same changes, or such a publish was undone."""
+
+    code = "PL342"
+
+    def __init__(self, pipeline: str) -> None:
+        super().__init__(
+            f"what {pipeline} had taken before changed while this run was going on: another run of it published, or one"
+            " was undone; nothing was published",
+            try_next=f"pilotline run {pipeline}",
+            pipeline=pipeline,
+        )

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final, assert_never
 
 from pilotline.domain.pipelines import Constant, FromParameter, FromResult
 from pilotline.domain.plans import (
+    ChangesInput,
     CreateBranch,
     Held,
     KeepArtifact,
@@ -34,6 +35,7 @@ def explain(plan: Plan) -> str:
         return "\n".join([*lines, "", _nothing(plan.nothing, plan)])
     if plan.resumes:
         lines.append(f"Takes up {plan.resumes}, which did not end.")
+    lines += [_taken(each) for each in plan.inputs if isinstance(each, ChangesInput)]
     lines += ["", *_steps(plan)]
     then: list[str] = []
     for stage in plan.stages:
@@ -63,14 +65,22 @@ def _unless_same(output: str, table: str) -> str:
 
 def _nothing(nothing: Unchanged | Held, plan: Plan) -> str:
     match nothing:
-        case Unchanged(run=run, at=at):
-            return f"  Nothing to do: {run} published the same on {at:%Y-%m-%d %H:%M}, and it stands."
+        case Unchanged(because=because, at=at):
+            return f"  Nothing to do: {because} on {at:%Y-%m-%d %H:%M}, and it stands."
         case Held(run=run, undone_by=who, at=at):
             return (
                 f"  Held: {run} published the same, and {who} undid it on {at:%Y-%m-%d %H:%M}.\n"
                 f"  To publish it again: pilotline run {plan.pipeline.name} --fresh"
             )
     assert_never(nothing)
+
+
+def _taken(each: ChangesInput) -> str:
+    if each.since is None:
+        return f"Reads all of {each.table}: nothing was made of it yet."
+    if each.still:
+        return f"Nothing came to {each.table} since {each.run}."
+    return f"Reads what came to {each.table} since {each.run}."
 
 
 def _steps(plan: Plan) -> list[str]:
@@ -160,6 +170,15 @@ def _input(each: object) -> dict[str, object]:
             return {"kind": "file", "path": path, "sha256": sha256, "parameter": parameter}
         case TableInput(table=table, snapshot=snapshot, parameter=parameter):
             return {"kind": "table", "table": str(table), "snapshot": snapshot, "parameter": parameter}
+        case ChangesInput():
+            return {
+                "kind": "changes",
+                "table": str(each.table),
+                "snapshot": each.snapshot,
+                "parameter": each.parameter,
+                "since": each.since,
+                "since_run": each.run,
+            }
         case _:
             raise TypeError(each)
 

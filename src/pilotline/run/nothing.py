@@ -40,7 +40,7 @@ def note_nothing(made: Plan, around: Around) -> Noted:
     if nothing is None:
         raise ValueError("there is something to do")
     refuse_held(made)
-    because = f"{nothing.run} published the same"
+    because = nothing.because if isinstance(nothing, Unchanged) else ""
     author = made.pipeline.contract.owner or somebody()
     return Noted(run=run_name(around.records.unchanged(made, author=author, because=because)), because=because)
 
@@ -77,7 +77,7 @@ def note_standing(opened: Opened, asked: Asked, question: str) -> dict[str, str]
         return None
     found = {
         "pipeline": made.pipeline.name,
-        "because": f"{made.nothing.run} published the same",
+        "because": made.nothing.because,
         "at": f"{made.nothing.at.astimezone():%Y-%m-%d %H:%M}",
     }
     folder, project = made.pipeline.folder, opened.around.project.folder

@@ -9,12 +9,13 @@ from __future__ import annotations
 import json
 import os
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final, assert_never
+from typing import TYPE_CHECKING, Any, Final, TypeGuard, assert_never
 
 from pilotline.domain.access import Scope
 from pilotline.domain.checks import toml_of
-from pilotline.domain.pipelines import Constant, FromParameter, FromResult
+from pilotline.domain.pipelines import BadContract, Constant, FromParameter, FromResult
 from pilotline.domain.plans import (
+    ChangesInput,
     CreateBranch,
     FileInput,
     Held,
@@ -27,21 +28,22 @@ from pilotline.domain.plans import (
     Unchanged,
     WriteTable,
 )
-from pilotline.domain.tables import BadTableName, Replace, TableName, describe_mode
+from pilotline.domain.tables import BadTableName, CommitId, Replace, TableName, describe_mode
 from pilotline.guest.keys import Generators, base_key, digest, final_key, repeatable
 from pilotline.guest.results import Store
 from pilotline.run.code import address_in
 from pilotline.run.digests import ABSENT
-from pilotline.run.errors import MissingSecret
+from pilotline.run.errors import MadeByOthers, MissingSecret
 from pilotline.run.parameters import settle
 from pilotline.run.records import run_name
+from pilotline.run.taking import left_off, made_of_changes, replaces_by_changes, undo_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from pilotline.domain.pipelines import Pipeline, Step
     from pilotline.domain.plans import Input, Stage
-    from pilotline.domain.tables import Commit, TableInfo
+    from pilotline.domain.tables import TableInfo, WriteMode
     from pilotline.lake.catalog import CatalogReader
     from pilotline.run.digests import Digests
     from pilotline.run.environment import Environment
@@ -133,6 +135,25 @@ class _Planner:
         self.hints = around.records.facts(self.pipeline.name)
         self.interrupted = around.records.interrupted(self.pipeline.name, asked.onto)
         self.store = Store(str(around.project.store))
+        contract = self.pipeline.contract
+        #: Table -> the parameter that takes what came to it.
+        self.changes_of: dict[str, str] = {}
+        for name in contract.changes:
+            if not _names_a_table(self.parameters[name]):
+                raise BadContract(
+                    f"{self.pipeline.name}.toml: changes = [{name!r}] names no table, but {self.parameters[name]!r}",
+                    try_next=f'{name}: str = "namespace.table" in the pipeline\'s parameters',
+                    path=f"{self.pipeline.name}.toml",
+                )
+        self.changing = made_of_changes(self.pipeline)
+        #: The last run whose publish stands, where the pipeline is made of what came since.
+        self.taken: PastRun | None = None
+        if contract.changes and not asked.fresh:
+            self.taken = left_off(around.records, lake, self.pipeline.name, asked.onto)
+        #: The tables as that run read them.
+        self.before_tables: dict[TableName, str] = {}
+        if self.taken is not None:
+            self.before_tables = {info.table: info.snapshot for info in lake.tables(lake.resolve(self.taken.base))}
 
     def plan(self) -> Plan:
         stages = self._steps()
@@ -277,9 +298,53 @@ class _Planner:
             info = self._table(value)
             if info is None:
                 return f"table {said} absent"
-            self.inputs["table", str(info.table)] = TableInput(table=info.table, snapshot=info.snapshot, parameter=name)
+            if name in self.pipeline.contract.changes:
+                return self._changes(info, name)
+            self._reads(TableInput(table=info.table, snapshot=info.snapshot, parameter=name))
             return f"table {info.table} {info.snapshot} {WHOLE.fingerprint}"
         return f"value {said}"
+
+    def _changes(self, info: TableInfo, name: str) -> str:
+        before = self.before_tables.get(info.table)
+        self._reads(
+            ChangesInput(
+                table=info.table,
+                snapshot=info.snapshot,
+                parameter=name,
+                since=CommitId(self.taken.base) if self.taken and before else None,
+                run=run_name(self.taken.number) if self.taken else None,
+                still=before == info.snapshot,
+            )
+        )
+        return f"changes {info.table} {before or ''}..{info.snapshot} {WHOLE.fingerprint}"
+
+    def _reads(self, table: TableInput | ChangesInput) -> None:
+        key = ("table", str(table.table))
+        if isinstance(table, ChangesInput):
+            self.changes_of.setdefault(key[1], table.parameter)
+        there = self.changes_of.get(key[1])
+        if there is not None and (there != table.parameter or isinstance(self.inputs.get(key, table), TableInput)):
+            raise BadContract(
+                f"{self.pipeline.name}.toml: {there} is read as what came to {table.table}, and the pipeline reads all of"
+                " it too; by its name alone nobody could tell which is meant",
+                try_next=f"read {table.table} in one way",
+                path=f"{self.pipeline.name}.toml",
+            )
+        self.inputs[key] = table
+
+    def _mode(self, output: str) -> WriteMode:
+        """How an output is written now: what is made of changes is made anew where the whole table is read again."""
+        mode, table = self.pipeline.contract.mode_of(output), self.pipeline.contract.table_of(output)
+        if output not in self.changing:
+            return mode
+        if isinstance(mode, Replace):
+            raise replaces_by_changes(self.pipeline.name, output, table)
+        if not self.asked.fresh or table not in self.tables:
+            return mode
+        others = self.around.records.other_makers_of(str(table), self.pipeline.name)
+        if others:
+            raise MadeByOthers(self.pipeline.name, table, others)
+        return Replace()
 
     def _file(self, text: str, parameter: str = "") -> str:
         path = self.pipeline.folder / text
@@ -289,22 +354,15 @@ class _Planner:
         return sha256
 
     def _table(self, value: object) -> TableInfo | None:
-        if not isinstance(value, str) or value.count(".") != 1:
-            return None
-        namespace, _, name = value.partition(".")
-        if not (namespace.isidentifier() and name.isidentifier()):
-            return None
-        try:
-            return self.tables.get(TableName(namespace, name))
-        except BadTableName:
-            return None
+        return self.tables.get(TableName.parse(value)) if _names_a_table(value) else None
 
     def _named_in_code(self, text: str, parts: dict[str, str]) -> None:
         """A text in a step's code that names a file or a table belongs to what the step depends on."""
         info = self._table(text)
         if info is not None:
             parts[f"table {info.table}"] = f"{info.snapshot} {WHOLE.fingerprint}"
-            self.inputs.setdefault(("table", text), TableInput(table=info.table, snapshot=info.snapshot))
+            if ("table", text) not in self.inputs or text in self.changes_of:
+                self._reads(TableInput(table=info.table, snapshot=info.snapshot))
             return
         path = self.pipeline.folder / text
         try:
@@ -343,9 +401,7 @@ class _Planner:
             kind = self._kind_of(output.name, output.value)
             if kind == "table":
                 stages.append(
-                    WriteTable(
-                        output=output.name, table=contract.table_of(output.name), mode=contract.mode_of(output.name)
-                    )
+                    WriteTable(output=output.name, table=contract.table_of(output.name), mode=self._mode(output.name))
                 )
             else:
                 sort = "metric" if kind == "metric" else "artifact" if kind else "unknown"
@@ -378,6 +434,15 @@ class _Planner:
     def _nothing_to_do(self, outcome: str) -> Unchanged | Held | None:
         """Whether an earlier run published this outcome and it still stands; or was taken back, and is held."""
         records, name, onto = self.around.records, self.pipeline.name, self.asked.onto
+        changes = [each for each in self.inputs.values() if isinstance(each, ChangesInput)]
+        if (
+            self.taken is not None
+            and changes
+            and all(each.still for each in changes)
+            and self.changing.issuperset(each.name for each in self.pipeline.outputs)
+        ):
+            still = tuple(each.table for each in changes)
+            return Unchanged(run=run_name(self.taken.number), at=self.taken.ended, still=still)
         past = records.published_with(name, onto, outcome) if outcome else None
         if past is None:
             return None
@@ -388,7 +453,7 @@ class _Planner:
         # Numbers and artifacts are those of the last run that published.
         if made and stands and not (later and len(made) < len(self.pipeline.outputs)):
             return unchanged
-        undo = _undo_of(past.commit, self.lake.log(onto))
+        undo = undo_of(past.commit, self.lake.log(onto))
         if undo is not None and made:
             return Held(run=run_name(past.number), undone_by=undo.author, at=undo.at)
         if not made:
@@ -405,6 +470,19 @@ class _Planner:
         return not partition or later.parameters.get(partition) == past.parameters.get(partition)
 
 
+def _names_a_table(value: object) -> TypeGuard[str]:
+    if not isinstance(value, str) or value.count(".") != 1:
+        return False
+    namespace, _, name = value.partition(".")
+    if not (namespace.isidentifier() and name.isidentifier()):
+        return False
+    try:
+        TableName(namespace, name)
+    except BadTableName:
+        return False
+    return True
+
+
 def _annotated(step: Step, index: int) -> str:
     """What the function of a step says of one of its results."""
     text = step.annotation
@@ -412,13 +490,6 @@ def _annotated(step: Step, index: int) -> str:
         parts = text[6:].rstrip("]").split(",")
         return parts[index].strip() if index < len(parts) else ""
     return "" if step.unpacks else text
-
-
-def _undo_of(commit: str, log: Iterable[Commit]) -> Commit | None:
-    """The commit that took another one back, unless that was taken back in turn."""
-    undone = {each.undoes: each for each in reversed(list(log)) if each.undoes}
-    found = undone.get(commit)  # pyright: ignore[reportCallIssue, reportArgumentType] - ids are texts
-    return None if found is None or found.id in undone else found
 
 
 def _change(name: str, before: str | None, now: str | None) -> str:

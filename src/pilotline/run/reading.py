@@ -27,7 +27,7 @@ from pilotline.domain.pipelines import (
 )
 from pilotline.guest.keys import digest
 from pilotline.run.digests import mark_of
-from pilotline.run.errors import BadPipeline, NotYet
+from pilotline.run.errors import BadPipeline
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -77,7 +77,6 @@ def read_pipeline(module: Path, project: Project, environment: Environment) -> R
     Raises:
         BadPipeline: there is no ``pipeline``, or it is more than a straight line of calls.
         BadContract: the contract cannot be understood, or names what the pipeline has not.
-        NotYet: the contract asks for what cannot be done yet.
     """
     cache = project.own / "cache" / f"module-{digest(str(module))[:16]}.json"
     places = [module.parent, *(place for place in environment.places if place != module.parent)]
@@ -342,7 +341,6 @@ def _fits(pipeline: Pipeline) -> None:
 
     Raises:
         BadContract: it names an output, step or parameter that is not there, or one table for two outputs.
-        NotYet: it asks for what cannot be done yet.
     """
     contract, path = pipeline.contract, f"{pipeline.name}.toml"
     outputs = [each.name for each in pipeline.outputs]
@@ -371,13 +369,6 @@ def _fits(pipeline: Pipeline) -> None:
                 try_next=f"mend {path}", path=path,
             )  # fmt: skip
         places[table] = output
-    if contract.changes:
-        raise NotYet(
-            f"{path}: reading {contract.changes[0]} as what was added since the last publish is not possible yet;"
-            " the whole table would be read in its place",
-            try_next=f"remove changes from {path}, or read the whole table",
-            path=path,
-        )
 
 
 def _argument(each: Mapping[str, Any], facts: Mapping[str, Any], names: Sequence[str]) -> Argument:

@@ -75,6 +75,8 @@ class PastRun:
     commit: str
     ended: datetime
     parameters: Mapping[str, Any]
+    #: The commit that it read.
+    base: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,6 +122,10 @@ class Records:
         """Runs of a pipeline that published after one of them."""
         rows = self._rows("published_after", pipeline=pipeline, onto=onto, number=number)
         return tuple(_past_run(row) for row in rows)
+
+    def published_before(self, pipeline: str, onto: str, number: int) -> PastRun | None:
+        """The last run of a pipeline that published, of those before one."""
+        return self._past("published_before", pipeline=pipeline, onto=onto, number=number)
 
     def recipes(self, pipeline: str) -> Mapping[str, Mapping[str, str]]:
         """What the keys of a pipeline's steps were made of in its last run."""
@@ -209,6 +215,10 @@ class Records:
         """The last run that published a table: number, pipeline, commit, output, snapshot, key."""
         rows = self._rows("makers_of_table", name=table)
         return cast("tuple[int, str, str, str, str, str]", rows[0]) if rows else None
+
+    def other_makers_of(self, table: str, pipeline: str) -> tuple[str, ...]:
+        """The pipelines that ever published a table, beside one."""
+        return tuple(row[0] for row in self._rows("other_makers", name=table, pipeline=pipeline))
 
     def readers_of(self, table: str) -> tuple[str, ...]:
         """The pipelines that ever read a table."""
@@ -334,6 +344,7 @@ def _past_run(row: tuple[Any, ...]) -> PastRun:
         commit=row[2],
         ended=datetime.fromisoformat(row[3]),
         parameters=json.loads(row[4]),
+        base=row[5],
     )
 
 

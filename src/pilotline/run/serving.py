@@ -16,13 +16,18 @@ from typing import TYPE_CHECKING, Any
 
 from pilotline.domain.errors import PilotlineError
 from pilotline.domain.tables import TableName
+from pilotline.lake.errors import Expired, RowsWent
+from pilotline.run.errors import RowsRemoved
 from pilotline.run.planning import WHOLE
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from types import TracebackType
     from typing import Self
 
+    from pilotline.domain.plans import ChangesInput
     from pilotline.domain.tables import Commit
+    from pilotline.lake.arrow_types import ArrowReader
     from pilotline.lake.catalog import CatalogReader
 
 __all__ = ["ReadServer"]
@@ -41,6 +46,12 @@ class ReadServer:
     lake: CatalogReader
     at: Commit
     folder: Path
+    #: The tables that are read as what came to them.
+    changes: Sequence[ChangesInput] = ()
+    #: Who reads, for messages.
+    pipeline: str = ""
+    #: Why a read was refused for which the run must end, whatever the user's code makes of it.
+    refused: PilotlineError | None = None
     #: Table -> snapshot of what was read.
     read: dict[str, str] = field(default_factory=dict[str, str])
     _socket: socket.socket | None = None
@@ -90,13 +101,34 @@ class ReadServer:
         except Exception as error:
             return {"error": {"code": "PL330", "message": f"{type(error).__name__}: {error}", "try_next": ""}}
 
+    def _came(self, taken: ChangesInput, columns: Sequence[str] | None) -> ArrowReader:
+        from pilotline.lake.changing import came
+
+        try:
+            return came(self.lake, taken.table, WHOLE, str(taken.since), self.at, columns=columns)
+        except Expired as error:
+            error.try_next = f"pilotline run {self.pipeline} --fresh makes its tables anew from all rows"
+            self.refused = error
+            raise
+        except RowsWent as error:
+            self.refused = RowsRemoved(self.pipeline, taken.table, str(taken.run), error.removed)
+            raise self.refused from error
+
     def _scan(self, asked: dict[str, Any]) -> dict[str, Any]:
         import pyarrow as pa
 
         name = TableName.parse(str(asked["table"]))
         at = self.lake.resolve(asked["at"]) if asked.get("at") else self.at
         info = self.lake.table(name, at)
-        reader = self.lake.scan(name, WHOLE, at, columns=asked.get("columns"))
+        taken = None if asked.get("at") else next((each for each in self.changes if each.table == name), None)
+        if asked.get("since"):
+            from pilotline.lake.changing import came
+
+            reader = came(self.lake, name, WHOLE, asked["since"], at, columns=asked.get("columns"))
+        elif taken is None or taken.since is None:
+            reader = self.lake.scan(name, WHOLE, at, columns=asked.get("columns"))
+        else:
+            reader = self._came(taken, asked.get("columns"))
         self._count += 1
         self.folder.mkdir(parents=True, exist_ok=True)
         path = self.folder / f"read-{self._count}"

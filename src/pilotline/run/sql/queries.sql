@@ -36,21 +36,27 @@ RETURNING number;
 SELECT number, pipeline, branch, host, pid, pid_began, outcome FROM run WHERE state IN ('pending', 'running') ORDER BY number;
 
 -- last_published --
-SELECT number, outcome, commit_id, ended, parameters FROM run
+SELECT number, outcome, commit_id, ended, parameters, base FROM run
 WHERE pipeline = :pipeline AND onto = :onto AND state = 'published'
 ORDER BY number DESC
 LIMIT 1;
 
 -- published_with_outcome --
-SELECT number, outcome, commit_id, ended, parameters FROM run
+SELECT number, outcome, commit_id, ended, parameters, base FROM run
 WHERE pipeline = :pipeline AND onto = :onto AND state = 'published' AND outcome = :outcome
 ORDER BY number DESC
 LIMIT 1;
 
 -- published_after --
-SELECT number, outcome, commit_id, ended, parameters FROM run
+SELECT number, outcome, commit_id, ended, parameters, base FROM run
 WHERE pipeline = :pipeline AND onto = :onto AND state = 'published' AND number > :number
 ORDER BY number;
+
+-- published_before --
+SELECT number, outcome, commit_id, ended, parameters, base FROM run
+WHERE pipeline = :pipeline AND onto = :onto AND state = 'published' AND number < :number
+ORDER BY number DESC
+LIMIT 1;
 
 -- last_recipes --
 SELECT recipes FROM run
@@ -151,6 +157,12 @@ SELECT r.number, r.pipeline, r.commit_id, l.role, l.state, l.key FROM lineage AS
 WHERE l.kind = 'table' AND l.direction = 'out' AND l.name = :name AND r.state = 'published'
 ORDER BY r.number DESC
 LIMIT 1;
+
+-- other_makers --
+-- Pipelines beside one that published a table.
+SELECT DISTINCT r.pipeline FROM lineage AS l JOIN run AS r ON r.number = l.run
+WHERE l.kind = 'table' AND l.direction = 'out' AND l.name = :name AND r.state = 'published' AND r.pipeline <> :pipeline
+ORDER BY r.pipeline;
 
 -- readers_of_table --
 SELECT DISTINCT r.pipeline FROM lineage AS l JOIN run AS r ON r.number = l.run
