@@ -59,6 +59,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("lift", "pilotline.cli.lift", "take what is useful out of a notebook and prove that it computes the same"),
     Command("plan", "pilotline.cli.plan", "show what a run would do, and why, without doing it"),
     Command("run", "pilotline.cli.run", "run a pipeline on a branch of its own, check it, publish it"),
+    Command("ci", "pilotline.cli.ci", "check a change: tests, proof, plan, and what it would do to production's data"),
     Command("ls", "pilotline.cli.ls", "list the tables of a branch"),
     Command("show", "pilotline.cli.show", "show a table: its columns, first rows, where it came from"),
     Command("log", "pilotline.cli.log", "list what was published, by whom, when"),

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from html import escape
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from pilotline.lake.diff import ColumnDiff, Diff, Spread, TableDiff
 
-__all__ = ["diff_page"]
+__all__ = ["STYLE", "diff_page", "sections", "without_rows"]
 
 _CUT: Final = 60
+#: Fewer numbers than these have no shape that would not tell one of them.
+_MANY: Final = 20
 _WIDTH: Final = 240
 _HEIGHT: Final = 56
-_STYLE: Final = """
+STYLE: Final = """
 :root{--ground:#f6f7f9;--card:#fff;--ink:#18222d;--dim:#66758a;--line:#dfe5ec;--old:#b3372b;--new:#2563a8;color-scheme:light dark}
 @media (prefers-color-scheme:dark){:root{--ground:#12171e;--card:#1a212b;--ink:#e5ebf2;--dim:#93a1b3;--line:#2c3644;--old:#f08b80;--new:#74b0f2}}
 body{margin:0;background:var(--ground);color:var(--ink);font:15px/1.5 ui-sans-serif,system-ui,sans-serif;font-variant-numeric:tabular-nums}
@@ -33,13 +36,31 @@ th,td{padding:4px 16px 4px 0;border-bottom:1px solid var(--line);vertical-align:
 def diff_page(found: Diff) -> str:
     """The page of a diff, its values escaped."""
     title = f"{found.before.branch} {found.before.id[:8]} → {found.after.branch} {found.after.id[:8]}"
-    tables = "".join(map(_table, found.tables)) or "<section><p>no table differs</p></section>"
     return (
         f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>'
-        f'<meta name="viewport" content="width=device-width, initial-scale=1"><style>{_STYLE}</style></head>'
+        f'<meta name="viewport" content="width=device-width, initial-scale=1"><style>{STYLE}</style></head>'
         f"<body><main><header><h1>{escape(title)}</h1>"
-        f'<p><b class="old">before</b> and <b class="new">after</b>, table by table</p></header>{tables}</main></body></html>'
+        f'<p><b class="old">before</b> and <b class="new">after</b>, table by table</p></header>{sections(found.tables)}</main></body></html>'
     )
+
+
+def sections(tables: Iterable[TableDiff]) -> str:
+    """A section for each table, for a page with the same style."""
+    return "".join(map(_table, tables)) or "<section><p>no table differs</p></section>"
+
+
+def without_rows(one: TableDiff) -> TableDiff:
+    """The same without any row, cell or single value of the data: counts, and the shapes of many numbers, are left."""
+    columns = tuple(
+        replace(each, before=_shape(each.before), after=_shape(each.after))
+        for each in one.columns
+        if min(each.before.rows, each.after.rows) >= _MANY
+    )
+    return replace(one, added=(), removed=(), worst=(), columns=columns)
+
+
+def _shape(spread: Spread) -> Spread:
+    return replace(spread, frequent=(), marks=None, mean=None)
 
 
 def _table(one: TableDiff) -> str:
@@ -117,7 +138,8 @@ def _bars(one: ColumnDiff) -> str:
             for place, count in enumerate(bars)
             if count
         ]
-    label = f"{escape(one.name)} from {one.low:.6g} to {one.high:.6g}, before and after"
+    told = f" from {one.low:.6g} to {one.high:.6g}" if one.before.marks or one.after.marks else ""
+    label = f"{escape(one.name)}{told}, before and after"
     return f'<svg width="{_WIDTH}" height="{_HEIGHT}" role="img" aria-label="{label}">{"".join(shapes)}</svg>'
 
 

@@ -14,6 +14,7 @@ import sys
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from statistics import median
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, cast
 
 from pilotline.lake.database import named_statements
@@ -223,6 +224,26 @@ class Records:
     def readers_of(self, table: str) -> tuple[str, ...]:
         """The pipelines that ever read a table."""
         return tuple(row[0] for row in self._rows("readers_of_table", name=table))
+
+    def readers_and_when(self, table: str) -> tuple[tuple[str, int, datetime], ...]:
+        """The pipelines that read a table, each with the number and the end of its last run that did."""
+        rows = self._rows("readers_and_when", name=table)
+        return tuple((name, int(number), datetime.fromisoformat(ended)) for name, number, ended in rows)
+
+    def published_recipes(self, pipeline: str, onto: str) -> Mapping[str, Mapping[str, str]]:
+        """What the keys of a pipeline's steps were made of in the last run that published."""
+        rows = self._rows("published_recipes", pipeline=pipeline, onto=onto)
+        return json.loads(rows[0][0]) if rows else {}
+
+    def costs(self, pipeline: str) -> Mapping[str, tuple[float, float | None]]:
+        """Seconds and CPU seconds that each step takes: the median of the last times that it was computed."""
+        seconds: dict[str, list[float]] = {}
+        cpu: dict[str, list[float]] = {}
+        for step, took, used in self._rows("computed_lately", pipeline=pipeline):
+            seconds.setdefault(step, []).append(took)
+            if used is not None:
+                cpu.setdefault(step, []).append(used)
+        return {step: (median(took), median(cpu[step]) if step in cpu else None) for step, took in seconds.items()}
 
     # -- changes of state ----------------------------------------------------------------------------------------------
 

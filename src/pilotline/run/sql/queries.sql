@@ -168,3 +168,26 @@ ORDER BY r.pipeline;
 SELECT DISTINCT r.pipeline FROM lineage AS l JOIN run AS r ON r.number = l.run
 WHERE l.kind = 'table' AND l.direction = 'in' AND l.name = :name
 ORDER BY r.pipeline;
+
+-- readers_and_when --
+-- The pipelines that read a table, each with its last run that did.
+SELECT r.pipeline, max(r.number), max(r.ended) FROM lineage AS l JOIN run AS r ON r.number = l.run
+WHERE l.kind = 'table' AND l.direction = 'in' AND l.name = :name
+GROUP BY r.pipeline
+ORDER BY r.pipeline;
+
+-- published_recipes --
+-- What the keys of a pipeline's steps were made of in the last run that published.
+SELECT recipes FROM run
+WHERE pipeline = :pipeline AND onto = :onto AND state = 'published'
+ORDER BY number DESC
+LIMIT 1;
+
+-- computed_lately --
+-- What each step took in the last published runs that computed it.
+SELECT step, seconds, cpu FROM (
+    SELECT s.step, s.seconds, s.cpu, row_number() OVER (PARTITION BY s.step ORDER BY s.run DESC) AS place
+    FROM step_result AS s JOIN run AS r ON r.number = s.run
+    WHERE r.pipeline = :pipeline AND r.state = 'published' AND s.outcome = 'computed' AND s.seconds IS NOT NULL
+) AS ranked
+WHERE place <= 5;
