@@ -8,6 +8,7 @@ import os
 import random
 import signal
 import time
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from pilotline.domain.access import Scope
 from pilotline.domain.tables import TableName
 from pilotline.lake.crash import POINTS
 from pilotline.lake.errors import DatabaseUnreachable
+from pilotline.lake.inspecting import inspect_lake
 from pilotline.lake.lake import open_lake
 from pilotline.lake.storage import s3_place
 
@@ -25,13 +27,18 @@ TABLES = tuple(TableName("shop", name) for name in ("t0", "t1", "t2"))
 LATER = ("rebase", "undo", "publish-committed", "sweep")
 
 
-@pytest.fixture(scope="module")
-def writers():
+@cache
+def writers_module():
     place = Path(__file__).with_name("writers.py")
     spec = importlib.util.spec_from_file_location("lake_writers", place)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    started = module.Writers()
+    return module
+
+
+@pytest.fixture(scope="module")
+def writers():
+    started = writers_module().Writers()
     yield started
     started.close()
 
@@ -135,3 +142,42 @@ def test_a_database_that_is_not_there_is_said_so_without_its_password(tmp_path):
         lake.branches()
     assert "postgresql://me@/none" in caught.value.message
     assert "secret" not in str(caught.value)
+
+
+def test_of_many_writers_no_update_is_lost_and_none_is_seen_twice(tmp_path, lake, writers):
+    many = range(8)
+    processes = [writers.start("publish_busily", str(tmp_path), who, 6) for who in many]
+    assert [writers.wait(process) for process in processes] == [0] * len(many)
+    publishes, wrong = writers_module().wrong_after_many(tmp_path, lake, many)
+    assert wrong == []
+    assert set(publishes) == {"append", "count", "merge", "own"}
+    assert inspect_lake(lake).problems == ()
+
+
+@pytest.mark.parametrize("room", [0, 500, 3_000, 20_000, 100_000])
+def test_a_writer_without_room_is_told_so_and_nothing_is_half_there(tmp_path, writers, room):
+    lake = open_lake(tmp_path)
+    assert writers.wait(writers.start("publish_generations", str(tmp_path), 1)) == 0
+    lake.database.close()
+    # A limit on the size of files stands for a full disk.
+    assert writers.wait(writers.start("publish_without_room", str(tmp_path), room)) == 3
+    before = whole(lake)
+    assert before >= 1
+    assert writers.wait(writers.start("publish_generations", str(tmp_path), 1)) == 0
+    assert whole(lake) > before
+    assert inspect_lake(lake).problems == ()
+    lake.database.close()
+
+
+def test_a_clock_that_jumps_leaves_the_order_of_commits_as_it_was(tmp_path, lake, writers):
+    for hours in (0, 48, -48, 24 * 400, 0):
+        assert writers.wait(writers.start("publish_at_another_time", str(tmp_path), 2, hours)) == 0
+    assert whole(lake) == 10
+    log = lake.log()
+    times = [commit.at for commit in log]
+    assert times == sorted(times, reverse=True)
+    assert len(set(times)) == len(times)
+    # As of a time, one sees what was there according to the order of the commits.
+    seen = [lake.resolve(commit.at.isoformat()).id for commit in log if commit.kind == "publish"]
+    assert seen == [commit.id for commit in log if commit.kind == "publish"]
+    assert inspect_lake(lake).problems == ()

@@ -143,5 +143,114 @@ def append_rows(folder, who, count):
         lake.write("shared", shop("t0"), column(who=[who], n=[number]), Append())
 
 
+def publish_busily(folder, who, seconds):
+    """Publish to tables that others write to as well, by every way of writing; note each publish that was reported.
+
+    Of each publish one line is noted in a file of the writer's own: what a reader must find for ever after.
+    """
+    import random
+    import time
+
+    from pilotline.domain.access import Scope
+    from pilotline.domain.tables import Append, MergeOn, Replace
+    from pilotline.lake.errors import LakeBusy, NeedsRebase, PublishConflict
+
+    lake = open_here(folder)
+    everything = Scope.everything("the owner")
+    chance = random.Random(who)
+    end = time.monotonic() + seconds
+    number = 0
+    with Path(folder, f"noted-{who}").open("a", buffering=1, encoding="utf-8") as noted:
+        while time.monotonic() < end:
+            number += 1
+            name = f"w{who}-{number}"
+            kind = chance.choice(["append", "count", "merge", "own"])
+            lake.create_branch(name)
+            match kind:
+                case "append":
+                    lake.write(name, shop("appended"), column(who=[who], n=[number]), Append())
+                case "count":
+                    there = [info for info in lake.tables(name) if info.table == shop("counted")]
+                    held = (
+                        lake.scan(shop("counted"), everything, name).read_all().column("n")[0].as_py() if there else 0
+                    )
+                    lake.write(name, shop("counted"), column(n=[held + 1]), Replace())
+                case "merge":
+                    lake.write(name, shop("merged"), column(who=[who], n=[number]), MergeOn(keys=("who",)))
+                case "own":
+                    lake.write(name, shop(f"own_{who}"), column(n=[number]), Replace())
+            while True:
+                try:
+                    lake.mark_checked(name, lake.branch(name).head)
+                    lake.publish(name)
+                except NeedsRebase:
+                    lake.rebase(name)
+                except PublishConflict:
+                    lake.discard(name)
+                    break
+                except LakeBusy:
+                    continue
+                else:
+                    noted.write(f"{kind} {number}\n")
+                    break
+    lake.database.close()
+
+
+def wrong_after_many(folder, lake, many):
+    """How often each way of writing was reported as published, and where the tables hold something else, in words."""
+    from collections import Counter
+
+    from pilotline.domain.access import Scope
+
+    everything = Scope.everything("the owner")
+    told = []
+    for who in many:
+        lines = Path(folder, f"noted-{who}").read_text(encoding="utf-8").splitlines()
+        told += [(who, kind, int(number)) for kind, number in (line.split() for line in lines)]
+    last = {(who, kind): number for who, kind, number in told}
+    counts = Counter(kind for _, kind, _ in told)
+    expected = {
+        "appended": sorted((who, number) for who, kind, number in told if kind == "append"),
+        "merged": sorted((who, number) for (who, kind), number in last.items() if kind == "merge"),
+        "counted": [counts["count"]],
+        **{f"own_{who}": [number] for (who, kind), number in last.items() if kind == "own"},
+    }
+    wrong = []
+    for name, wanted in expected.items():
+        rows = lake.scan(shop(name), everything, "main").read_all().to_pylist()
+        found = sorted((row["who"], row["n"]) if "who" in row else row["n"] for row in rows)
+        if found != wanted:
+            wrong.append(f"{name}: {found} is there, {wanted} was told")
+    return counts, wrong
+
+
+def publish_without_room(folder, room):
+    """Publish where no file may become longer than so many bytes; ends with 3 where that is said by code."""
+    import resource
+
+    from pilotline.lake.errors import NoRoom
+
+    resource.setrlimit(resource.RLIMIT_FSIZE, (room, room))
+    try:
+        publish_generations(folder, 1000)
+    except NoRoom:
+        os._exit(3)
+
+
+def publish_at_another_time(folder, rounds, hours):
+    """Publish on a host whose clock is so many hours ahead, or behind."""
+    import datetime as dt
+
+    from pilotline.lake import lake, ledger
+
+    class Clock(dt.datetime):
+        @classmethod
+        def now(cls, tz=None):
+            return dt.datetime.now(tz) + dt.timedelta(hours=hours)
+
+    ledger.datetime = lake.datetime = Clock
+    publish_generations(folder, rounds)
+
+
 if __name__ == "__main__":
     serve()

@@ -12,9 +12,9 @@ import re
 import sqlite3
 import threading
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from pilotline.lake.errors import LakeBusy, LakeDamaged, LakeTooNew
+from pilotline.lake.errors import LakeBusy, LakeDamaged, LakeTooNew, NoRoom
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
@@ -122,10 +122,10 @@ class SqliteDatabase:
         if connection.in_transaction:
             yield _session(connection)
             return
-        with _as_lake_errors():
+        with _as_lake_errors(self.where):
             connection.execute("BEGIN")
         try:
-            with _as_lake_errors():
+            with _as_lake_errors(self.where):
                 yield _session(connection)
         finally:
             connection.rollback()
@@ -134,10 +134,10 @@ class SqliteDatabase:
     def writing(self) -> Generator[Session, None, None]:
         """A transaction that holds the write lock from its start; all of it is kept, or nothing."""
         connection = self._connection()
-        with _as_lake_errors():
+        with _as_lake_errors(self.where):
             connection.execute("BEGIN IMMEDIATE")
         try:
-            with _as_lake_errors():
+            with _as_lake_errors(self.where):
                 yield _session(connection)
                 connection.commit()
         except BaseException:
@@ -170,7 +170,7 @@ class SqliteDatabase:
 
     def _connect(self) -> sqlite3.Connection:
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        with _as_lake_errors():
+        with _as_lake_errors(self.where):
             connection = sqlite3.connect(self.path, timeout=self._wait, isolation_level=None)
             connection.execute("PRAGMA journal_mode = WAL")
             # A publish that was reported stays, even through a loss of power.
@@ -182,7 +182,7 @@ class SqliteDatabase:
 
     def _migrate(self, connection: sqlite3.Connection, component: str) -> None:
         migrations, _ = self._migrations[component]
-        with _as_lake_errors():
+        with _as_lake_errors(self.where):
             version = _version(connection, component)
             if version < len(migrations):
                 connection.execute("BEGIN IMMEDIATE")
@@ -273,8 +273,13 @@ def undo(
     )
 
 
+_NO_ROOM: Final = frozenset(
+    {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN}
+)
+
+
 @contextmanager
-def _as_lake_errors() -> Generator[None, None, None]:
+def _as_lake_errors(where: str) -> Generator[None, None, None]:
     try:
         yield
     except sqlite3.OperationalError as error:
@@ -283,6 +288,8 @@ def _as_lake_errors() -> Generator[None, None, None]:
                 "another process has been writing to the catalog for too long",
                 try_next="run the command again; if it stays so, look for a process that hangs",
             ) from error
+        if error.sqlite_errorcode & 0xFF in _NO_ROOM:
+            raise NoRoom(where, str(error)) from error
         raise
     except sqlite3.DatabaseError as error:
         if error.sqlite_errorcode & 0xFF in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}:

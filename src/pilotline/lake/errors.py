@@ -31,7 +31,8 @@ LakeError                    PL200
 ├── NamespaceInUse           PL246  it has tables, so it stays
 ├── BadProperty              PL247  a property that Pilotline itself sets
 ├── FilesElsewhere           PL248  other engines would look for files where the lake lay before
-└── RowsWent                 PL249  more than added rows, where only those are asked for
+├── RowsWent                 PL249  more than added rows, where only those are asked for
+└── NoRoom                   PL250  the disk is full, or may not be written to
 """
 
 from __future__ import annotations
@@ -60,6 +61,7 @@ __all__ = [
     "LakeTooNew",
     "NamespaceInUse",
     "NeedsRebase",
+    "NoRoom",
     "NoSuchColumn",
     "NoSuchRef",
     "NotATable",
@@ -286,3 +288,18 @@ class RowsWent(LakeError):
             removed=removed,
         )
         self.removed = removed
+
+
+class NoRoom(LakeError):
+    """The disk under the lake is full, or may not be written to."""
+
+    code = "PL250"
+
+    def __init__(self, what: str, why: str) -> None:
+        super().__init__(
+            f"{what} cannot be written: {why}; nothing was changed",
+            try_next="make room, or see who may write there, and do it again",
+            path=what,
+        )
+        self.what = what
+        self.why = why

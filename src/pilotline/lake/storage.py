@@ -6,6 +6,7 @@ is sent again because its answer was lost does no harm, and no lock is needed.
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 from contextlib import contextmanager
@@ -15,7 +16,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from pilotline.lake.errors import BadStorage, StorageUnreachable
+from pilotline.lake.errors import BadStorage, NoRoom, StorageUnreachable
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Iterator, Sequence
@@ -85,6 +86,12 @@ class Storage(Protocol):
         ...
 
 
+#: What a disk says that is full, or that may not be written to.
+_NO_ROOM: Final = frozenset({
+    errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EFBIG, errno.EIO, errno.ENOTDIR,
+})  # fmt: skip
+
+
 class LocalStorage:
     """A folder of a disk.
 
@@ -150,8 +157,13 @@ class LocalStorage:
 
     @contextmanager
     def errors(self) -> Generator[None]:
-        """See ``Storage.errors``: a disk says by itself what is wrong."""
-        yield
+        """See ``Storage.errors``: a full disk, or one that may not be written to."""
+        try:
+            yield
+        except OSError as error:
+            if error.errno not in _NO_ROOM:
+                raise
+            raise NoRoom(str(error.filename or self._folder), error.strerror or str(error)) from error
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import importlib
 import os
+import secrets
 import shutil
 import signal
 import threading
@@ -53,7 +54,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Made", "Outcome", "carry_out"]
 
-_TRIES: Final = 5
+#: How often a run is checked again on top of what others appended to the same tables meanwhile.
+_TRIES: Final = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -261,6 +263,8 @@ class _Carrier:
                 self.publishing.clear()
                 self._tell("rebase", branch=self.branch)
                 self.lake.rebase(self.branch, author=self.author)
+                # So that those who keep overtaking each other fall out of step.
+                time.sleep(secrets.randbelow(50) / 1000)
                 continue
             self._tell("published", commit=published.commit.id, tables=[str(table) for table in published.tables])
             return Outcome(

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import errno
-import sqlite3
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
+from pilotline.lake.errors import NoRoom
 from pilotline.run.errors import NotStored
 
 if TYPE_CHECKING:
@@ -18,9 +18,6 @@ __all__ = ["storing"]
 _ERRNOS: Final = frozenset({
     errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EFBIG, errno.EIO, errno.ENOTDIR,
 })  # fmt: skip
-_SQLITE: Final = frozenset(
-    {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN}
-)
 
 
 @contextmanager
@@ -39,10 +36,8 @@ def storing(place: Path) -> Generator[None]:
         if error.errno not in _ERRNOS:
             raise
         raise _not_stored(str(error.filename or place), error.strerror or str(error)) from error
-    except sqlite3.OperationalError as error:
-        if error.sqlite_errorcode & 0xFF not in _SQLITE:
-            raise
-        raise _not_stored(str(place / "catalog.sqlite"), str(error)) from error
+    except NoRoom as error:
+        raise _not_stored(error.what, error.why) from error
 
 
 def _not_stored(what: str, why: str) -> NotStored:
