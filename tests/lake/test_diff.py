@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from pilotline.domain.access import Scope
 from pilotline.domain.tables import Replace, TableName
+from pilotline.lake import diff as differing
 from pilotline.lake.diff import Tolerance, diff
 from pilotline.lake.diff_page import diff_page
 from pilotline.lake.lake import open_lake
@@ -22,6 +23,14 @@ from pilotline.lake.memory import MemoryCatalog
 OWNER = Scope.everything("the owner")
 ORDERS = TableName("sales", "orders")
 SCHEMA = pa.schema([("id", pa.int64()), ("x", pa.float64()), ("word", pa.string())])
+
+
+@pytest.fixture(params=["in memory", "on the disk"], autouse=True, scope="module")
+def room(request):
+    before = differing.IN_MEMORY
+    differing.IN_MEMORY = before if request.param == "in memory" else 0
+    yield request.param
+    differing.IN_MEMORY = before
 
 
 def compared(catalog, before, after, **more):
@@ -113,3 +122,15 @@ def test_the_page_stands_alone_and_escapes_what_it_shows(tmp_path):
     assert not re.findall(r"https?://|<script|src=|@import", page)
     for word in ("sales.orders", "50 changed", "Share of rows with equal values", "Cells that changed"):
         assert word in page
+
+
+def test_a_column_that_became_wider_is_no_difference():
+    before = pa.table(
+        {"id": pa.array([1, 2], pa.int32()), "x": pa.array([1.5, None], pa.float32()), "word": ["a", "b"]}
+    )
+    after = pa.table({"id": pa.array([1, 3], pa.int64()), "x": pa.array([1.5, 2.0], pa.float64()), "word": ["a", "b"]})
+    catalog = MemoryCatalog()
+    _, found = compared(catalog, before, after)
+    assert (found.rows_added, found.rows_removed) == (1, 1)
+    assert found.added == ({"id": 3, "x": 2.0, "word": "b"},)
+    assert found.removed == ({"id": 2, "x": None, "word": "b"},)

@@ -5,6 +5,8 @@ Rows are compared as a multiset, by a hash of 64 bits of all columns that both s
 
 from __future__ import annotations
 
+import tempfile
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -15,11 +17,14 @@ if TYPE_CHECKING:
 
     from pilotline.domain.access import Scope
     from pilotline.domain.tables import Column, Commit, TableInfo, TableName
-    from pilotline.lake.arrow_types import ArrowTable
+    from pilotline.lake.arrow_types import ArrowReader, ArrowSchema, ArrowTable
     from pilotline.lake.catalog import CatalogReader, Ref
 
 __all__ = ["EXACT", "ChangedCell", "ColumnDiff", "Diff", "Spread", "TableDiff", "Tolerance", "diff"]
 
+#: Bytes of the rows of one side up to which they are held in memory.
+IN_MEMORY = 2**30
+_SIDES = ("left", "right")
 #: So many examples of each kind.
 _EXAMPLES = 5
 _HASH_BINS = 2**20
@@ -187,38 +192,104 @@ def _compare(
     }
     if not common:
         return TableDiff(**facts)
-    left, right = (
-        reader.read_all() for reader in catalog.scan_difference(was.table, scope, first, second, columns=common)
-    )
-    with duckdb.connect(":memory:") as engine:
-        left = _alike(left, right)
-        engine.register("left_rows", left)
-        engine.register("right_rows", right)
-        sides = {"left": left, "right": right}
-        only = _one_sided(engine, common) if spreads or not keys else {}
+    readers = dict(zip(_SIDES, catalog.scan_difference(was.table, scope, first, second, columns=common), strict=True))
+    with tempfile.TemporaryDirectory(prefix="pilotline-diff-") as scratch, duckdb.connect(":memory:") as engine:
+        schemas = dict(zip(_SIDES, _alike(*(reader.schema for reader in readers.values())), strict=True))
+        sides = {name: _Side(engine, name, reader, schemas[name], scratch) for name, reader in readers.items()}
+        only = _one_sided(engine, common)
+        if keys or spreads:
+            for name, side in sides.items():
+                side.pick(only[name], f"{name}_only")
         if keys:
-            shared = was.rows - left.num_rows
-            facts |= _by_keys(engine, common, list(keys), shared, tolerance)
+            # Rows that are the same on both sides need no joining.
+            facts |= _by_keys(engine, common, list(keys), was.rows - len(only["left"]), tolerance)
         else:
             facts |= _as_multiset(common, sides, only)
         if spreads:
-            for side, rows in sides.items():
-                engine.register(f"{side}_only", rows.take(only[side]))
             facts["columns"] = _spreads(engine, common, {column.name: column.type for column in seen_now})
     return TableDiff(**facts)
 
 
-def _alike(left: ArrowTable, right: ArrowTable) -> ArrowTable:
-    """The left rows in the right one's types where they fit, so that a widened column is no difference."""
+class _Side:
+    """The rows of one side, which the engine knows as ``left_rows`` or ``right_rows``.
+
+    They stay in memory as long as they are few; else they go to a file of the engine's, which then also works within
+    limits, so that a comparison needs room on the disk, and little in memory but 8 bytes a row.
+    """
+
+    def __init__(self, engine: Any, name: str, reader: ArrowReader, schema: ArrowSchema, scratch: str) -> None:
+        import pyarrow as pa
+
+        self._engine = engine
+        self._name = f"{name}_rows"
+        self._scratch = scratch
+        self._spilled = False
+        self.count = 0
+        held: list[ArrowTable] = []
+        size = 0
+        for batch in reader:
+            part: ArrowTable = pa.Table.from_batches([batch]).cast(schema)
+            held.append(part)
+            self.count += part.num_rows
+            size += part.nbytes
+            if size > IN_MEMORY:
+                self._spill(pa.concat_tables(held))
+                held, size = [], 0
+        self._rows: ArrowTable = pa.concat_tables(held) if held else schema.empty_table()
+        if self._spilled:
+            self._spill(self._rows)
+            engine.execute(f"CREATE VIEW {self._name} AS SELECT * FROM spill.{self._name}")
+        else:
+            engine.register(self._name, self._rows)
+
+    def _spill(self, part: ArrowTable) -> None:
+        engine = self._engine
+        if not engine.execute("SELECT 1 FROM duckdb_databases() WHERE database_name = 'spill'").fetchall():
+            engine.execute(f"ATTACH '{self._scratch}/spill' AS spill")
+            engine.execute(f"SET memory_limit = '{max(2 * IN_MEMORY // 2**20, 256)}MiB'")
+            engine.execute(f"SET temp_directory = '{self._scratch}/temp'")
+        engine.register("part", part)
+        begin = f"INSERT INTO spill.{self._name}" if self._spilled else f"CREATE TABLE spill.{self._name} AS"
+        engine.execute(f"{begin} SELECT * FROM part")
+        engine.unregister("part")
+        self._spilled = True
+
+    def pick(self, places: Any, name: str) -> None:
+        """Let the engine know the rows at these places under a name."""
+        import pyarrow as pa
+
+        if not self._spilled:
+            self._engine.register(name, self._rows.take(places))
+            return
+        self._engine.register("places", pa.table({"place": places}))
+        self._engine.execute(
+            f"CREATE OR REPLACE TABLE spill.{name} AS SELECT * FROM spill.{self._name} WHERE rowid IN (SELECT place FROM places)"
+        )
+        self._engine.execute(f"CREATE OR REPLACE VIEW {name} AS SELECT * FROM spill.{name}")
+        self._engine.unregister("places")
+
+    def take(self, columns: Sequence[str], places: Any) -> tuple[dict[str, Any], ...]:
+        """A few of the rows."""
+        if not self._spilled:
+            return tuple(self._rows.select(list(columns)).take(places).to_pylist())
+        self.pick(places, "picked")
+        return _rows(self._engine, f"SELECT {', '.join(map(quoted, columns))} FROM picked")
+
+
+def _alike(left: ArrowSchema, right: ArrowSchema) -> tuple[ArrowSchema, ArrowSchema]:
+    """Both with the wider of two types where one fits into the other, so that a widened column is no difference."""
     import pyarrow as pa
 
-    for place, field in enumerate(right.schema):
-        if left.schema.field(place).type != field.type:
-            try:
-                left = left.set_column(place, field, left.column(place).cast(field.type))
-            except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
-                continue
-    return left
+    sides: tuple[list[Any], list[Any]] = ([], [])
+    for ours, theirs in zip(left, right, strict=True):
+        pair = (ours, theirs)
+        if ours.type != theirs.type:
+            with suppress(pa.ArrowInvalid, pa.ArrowTypeError):
+                one = pa.unify_schemas([pa.schema([ours]), pa.schema([theirs])], promote_options="permissive").field(0)
+                pair = (one, one)
+        for fields, field in zip(sides, pair, strict=True):
+            fields.append(field)
+    return pa.schema(sides[0]), pa.schema(sides[1])
 
 
 def _schema_changes(old: Sequence[Column], new: Sequence[Column]) -> tuple[str, ...]:
@@ -240,10 +311,7 @@ def _one_sided(engine: Any, columns: Sequence[str]) -> dict[str, Any]:
     import numpy as np
 
     listed = ", ".join(map(quoted, columns))
-    hashes = {
-        side: engine.execute(f"SELECT hash({listed}) AS h FROM {side}_rows").fetchnumpy()["h"]
-        for side in ("left", "right")
-    }
+    hashes = {side: engine.execute(f"SELECT hash({listed}) AS h FROM {side}_rows").fetchnumpy()["h"] for side in _SIDES}
     suspects = _unlike(hashes["left"], hashes["right"])
     candidates = {side: hashes[side][suspects[side]] for side in hashes}
     values, inverse = np.unique(np.concatenate([candidates["left"], candidates["right"]]), return_inverse=True)
@@ -265,15 +333,12 @@ def _occurrence(values: Any) -> Any:
     return found
 
 
-def _as_multiset(columns: Sequence[str], sides: Mapping[str, ArrowTable], only: Mapping[str, Any]) -> dict[str, Any]:
-    def sample(side: str) -> tuple[dict[str, Any], ...]:
-        return tuple(sides[side].select(list(columns)).take(only[side][:_EXAMPLES]).to_pylist())
-
+def _as_multiset(columns: Sequence[str], sides: Mapping[str, _Side], only: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "rows_added": len(only["right"]),
         "rows_removed": len(only["left"]),
-        "added": sample("right"),
-        "removed": sample("left"),
+        "added": sides["right"].take(columns, only["right"][:_EXAMPLES]),
+        "removed": sides["left"].take(columns, only["left"][:_EXAMPLES]),
     }
 
 
@@ -304,7 +369,7 @@ def _by_keys(
 ) -> dict[str, Any]:
     on = " AND ".join(f"l.{quoted(key)} IS NOT DISTINCT FROM r.{quoted(key)}" for key in keys)
     others = [column for column in columns if column not in keys]
-    engine.execute(f"CREATE VIEW both_sides AS SELECT l, r FROM left_rows l JOIN right_rows r ON {on}")
+    engine.execute(f"CREATE VIEW both_sides AS SELECT l, r FROM left_only l JOIN right_only r ON {on}")
     numbers = _numbers(engine, others)
     differs = {name: _differs(name, tolerance if name in numbers else EXACT) for name in others}
     counts = ", ".join(f"count(*) FILTER {test}" for test in differs.values())
@@ -320,8 +385,8 @@ def _by_keys(
         ((count,),) = engine.execute(f"SELECT count(*) {test}").fetchall()
         return count, _rows(engine, f"SELECT {listed} {test} LIMIT {_EXAMPLES}") if count else ()
 
-    rows_removed, removed = alone("left_rows", "right_rows")
-    rows_added, added = alone("right_rows", "left_rows")
+    rows_removed, removed = alone("left_only", "right_only")
+    rows_added, added = alone("right_only", "left_only")
     worst = [
         cell
         for name, bad in zip(others, unequal, strict=True)
@@ -342,7 +407,7 @@ def _by_keys(
 def _numbers(engine: Any, columns: Sequence[str]) -> frozenset[str]:
     """Those of the columns that hold numbers on both sides."""
     found: list[frozenset[str]] = []
-    for side in ("left_rows", "right_rows"):
+    for side in ("left_only", "right_only"):
         described = engine.execute(f"DESCRIBE {side}").fetchall()
         found.append(frozenset(name for name, kind, *_ in described if _is_number(kind)))
     return frozenset(columns) & found[0] & found[1]
