@@ -182,3 +182,31 @@ def test_a_contract_says_how_a_table_is_laid_out(shop, pilotline, tmp_path):
     refused = pilotline("run", "selling", "--set", "count=2")
     assert "PL245" in refused.stderr
     assert shop("show", "orders")["rows"] == 8
+
+
+def test_namespaces_are_listed_and_described(shop, pilotline):
+    assert (
+        shop("namespace", "shop", "--comment", "what is sold", "--owner", "ann", "--property", "team=sales")["owner"]
+        == "ann"
+    )
+    assert shop("namespace", "archive", "--comment", "what was sold")["namespace"] == "archive"
+    listed = {one["namespace"]: one for one in shop("namespace")["namespaces"]}
+    assert {name: one["tables"] for name, one in listed.items()} == {"shop": 1, "archive": 0}
+    assert (listed["shop"]["comment"], listed["shop"]["properties"]) == ("what is sold", {"team": "sales"})
+    assert shop("namespace", "shop", "--owner", "bob")["comment"] == "what is sold"
+    assert shop("namespace", "archive", "--forget")["forgotten"]
+    in_use = pilotline("namespace", "shop", "--forget")
+    assert (in_use.returncode, in_use.stderr.partition(":")[0]) == (1, "PL246")
+    assert pilotline("namespace", "none", "--forget").returncode == 2
+    assert pilotline("namespace", "shop", "--property", "team").returncode == 2
+
+
+def test_the_schema_is_shown_stepped_back_and_brought_forward(shop, pilotline):
+    now = shop("lake", "schema")["versions"]
+    assert now["lake"] >= 2
+    assert shop("lake", "schema", "--component", "lake", "--back-to", "1")["versions"]["lake"] == 1
+    assert shop("show", "orders")["rows"] == 4
+    assert shop("lake", "schema")["versions"] == now
+    assert pilotline("lake", "schema", "--back-to", "1").returncode == 2
+    beyond = pilotline("lake", "schema", "--component", "lake", "--back-to", "0")
+    assert (beyond.returncode, beyond.stderr.partition(":")[0]) == (1, "PL218")

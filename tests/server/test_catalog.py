@@ -156,6 +156,21 @@ def test_many_ask_at_once_while_tables_are_published(where, request, tmp_path):
     lake.database.close()
 
 
+def test_a_database_that_is_started_again_is_asked_again(safe_postgres, tmp_path):
+    url = safe_postgres.database()
+    lake = shop.filled(open_lake(tmp_path, database=url))
+    server = shop.Served(lake, tmp_path, PILOTLINE_DATABASE=url)
+    before = server.ask(TABLE)
+    safe_postgres.kill()
+    gone = server.ask(TABLE)
+    assert (before.status, gone.status) == (200, 503)
+    assert "PL241" in str(gone.json)
+    safe_postgres.start()
+    assert server.ask(TABLE).json == before.json
+    server.stop()
+    lake.database.close()
+
+
 # What is not there
 
 

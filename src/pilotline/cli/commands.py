@@ -68,7 +68,12 @@ COMMANDS: tuple[Command, ...] = (
     Command("branch", "pilotline.cli.branch", "list, make or delete branches"),
     Command("tag", "pilotline.cli.tag", "give a state of all tables a name that stays"),
     Command("table", "pilotline.cli.table", "rename, drop, describe, lay out, delete from or compact a table"),
-    Command("lake", "pilotline.cli.lake", "look whether all files of the tables are there; remove what nothing needs"),
+    Command("namespace", "pilotline.cli.namespace", "list namespaces, or say what one is for and who owns it"),
+    Command(
+        "lake",
+        "pilotline.cli.lake",
+        "look whether all files are there; remove what nothing needs; see or step back its schema",
+    ),
     Command("sql", "pilotline.cli.sql", "ask the tables of a branch a question in SQL"),
     Command("serve", "pilotline.cli.serve", "serve the tables to DuckDB, Polars, Spark and others, for reading"),
     Command("explain", "pilotline.cli.explain", "print what an error code means and what to do"),

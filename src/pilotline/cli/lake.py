@@ -3,6 +3,7 @@
 pilotline lake check           is every file there that a table is made of?
 pilotline lake sweep           what would be removed
 pilotline lake sweep --do      remove it
+pilotline lake schema          which versions the database's own tables have
 
 A sweep gives up states of tables that no branch, no tag and no moment of the last 30 days sees, and removes files that
 nothing has named for a day.
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from pilotline.lake.lake import Lake
 
 NAME = "lake"
-HELP = "look whether all files of the tables are there; remove what nothing needs"
+HELP = "look whether all files are there; remove what nothing needs; see or step back its schema"
 _SPAN = re.compile(r"(\d+(?:\.\d+)?)\s*(min|h|d)")
 _UNITS = {"min": "minutes", "h": "hours", "d": "days"}
 _SHOWN = 10
@@ -31,7 +32,9 @@ _SHOWN = 10
 
 def add_arguments(parser: ArgumentParser) -> None:
     """What to do, and how carefully."""
-    parser.add_argument("action", choices=("check", "sweep"), metavar="ACTION", help="check or sweep")
+    parser.add_argument("action", choices=("check", "sweep", "schema"), metavar="ACTION", help="check, sweep or schema")
+    parser.add_argument("--component", metavar="NAME", help="schema: of which part of Pilotline")
+    parser.add_argument("--back-to", type=int, metavar="VERSION", help="schema: step back, for an older Pilotline")
     parser.add_argument("--deep", action="store_true", help="check: open each data file and count its rows")
     parser.add_argument("--do", action="store_true", help="sweep: do it; without it nothing is removed")
     parser.add_argument("--keep", default="30d", metavar="TIME", help="sweep: how long each state can be read (30d)")
@@ -45,7 +48,31 @@ def run(args: Namespace, out: Out) -> int:
     from pilotline.cli.lakes import open_here
 
     lake, _ = open_here()
-    return _check(lake, args, out) if args.action == "check" else _sweep(lake, args, out)
+    match args.action:
+        case "check":
+            return _check(lake, args, out)
+        case "sweep":
+            return _sweep(lake, args, out)
+        case _:
+            return _schema(lake, args, out)
+
+
+def _schema(lake: Lake, args: Namespace, out: Out) -> int:
+    versions = lake.database.versions()
+    if args.back_to is not None:
+        if args.component not in versions:
+            raise UsageError(
+                f"--back-to needs a --component: {', '.join(versions)}",
+                try_next=f"pilotline lake schema --component {next(iter(versions), 'lake')} --back-to {args.back_to}",
+            )
+        lake.database.step_back(args.component, args.back_to)
+        versions = lake.database.versions()
+        out.say(
+            f"{args.component} is as version {versions[args.component]} knows it; this Pilotline brings it forward again"
+        )
+    out.table(["component", "version"], [[name, str(version)] for name, version in versions.items()])
+    out.document({"versions": versions})
+    return 0
 
 
 def _check(lake: Lake, args: Namespace, out: Out) -> int:

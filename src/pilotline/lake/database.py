@@ -72,6 +72,10 @@ class Database(Protocol):
         """A transaction that holds the write lock from its start; all of it is kept, or nothing."""
         ...
 
+    def versions(self) -> dict[str, int]:
+        """The components that have tables here, each with their version."""
+        ...
+
     def step_back(self, component: str, version: int) -> None:
         """Bring the tables of a component back to an earlier version, for an older Pilotline to use.
 
@@ -143,6 +147,11 @@ class SqliteDatabase:
         except BaseException:
             connection.rollback()
             raise
+
+    def versions(self) -> dict[str, int]:
+        """See ``Database.versions``."""
+        with self.reading() as tx:
+            return dict(tx.execute("SELECT component, version FROM schema_version ORDER BY component"))
 
     def step_back(self, component: str, version: int) -> None:
         """See ``Database.step_back``."""

@@ -104,6 +104,11 @@ class PostgresDatabase:
             _roll_back(connection)
             raise
 
+    def versions(self) -> dict[str, int]:
+        """See ``Database.versions``."""
+        with self.reading() as tx:
+            return dict(tx.execute("SELECT component, version FROM schema_version ORDER BY component"))
+
     def step_back(self, component: str, version: int) -> None:
         """See ``Database.step_back``."""
         migrations, _ = self._migrations[component]
