@@ -63,6 +63,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("ls", "pilotline.cli.ls", "list the tables of a branch"),
     Command("show", "pilotline.cli.show", "show a table: its columns, first rows, where it came from"),
     Command("log", "pilotline.cli.log", "list what was published, by whom, when"),
+    Command("logs", "pilotline.cli.logs", "show what a run printed and what happened in it, live if it still runs"),
     Command("diff", "pilotline.cli.diff", "compare two branches or commits, table by table, row by row"),
     Command("undo", "pilotline.cli.undo", "publish the state before a publish, for all of its tables at once"),
     Command("branch", "pilotline.cli.branch", "list, make or delete branches"),

@@ -51,10 +51,11 @@ def run(args: Namespace, out: Out) -> int:
     from pilotline.run.opening import open_pipeline
     from pilotline.run.parameters import assignments
     from pilotline.run.planning import Asked, plan
+    from pilotline.run.redacting import plan_without_secrets
 
     opened = open_pipeline(args.module, Path.cwd(), python=args.python)
     asked = Asked(onto=args.onto, parameters=assignments(args.set), fresh=args.fresh)
-    made = plan(opened.reading, opened.lake, asked, opened.around)
+    made = plan_without_secrets(plan(opened.reading, opened.lake, asked, opened.around))
     if args.svg:
         from pilotline.run.drawing import graph_of, svg
 

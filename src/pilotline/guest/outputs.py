@@ -58,13 +58,24 @@ class _Capped(io.RawIOBase):
         return size
 
 
-def take_over(limit=LIMIT):
-    """Put capped streams in the place of ``sys.stdout`` and ``sys.stderr``."""
+def take_over(limit=LIMIT, live=False):
+    """Put capped streams in the place of ``sys.stdout`` and ``sys.stderr``; ``live`` ones give each line out at once."""
     for name, descriptor in (("stdout", 1), ("stderr", 2)):
         raw = io.BufferedWriter(_Capped(descriptor, limit), 1 << 16)
-        stream = io.TextIOWrapper(raw, encoding="utf-8", errors="backslashreplace", line_buffering=False)
+        stream = io.TextIOWrapper(raw, encoding="utf-8", errors="backslashreplace", line_buffering=live)
         setattr(sys, name, stream)
         setattr(sys, f"__{name}__", stream)
+
+
+def mark(word, step):
+    """Say in both streams that what follows belongs to a step; nothing where nobody listens."""
+    if word:
+        flush()
+        for descriptor in (1, 2):
+            try:
+                os.write(descriptor, ("\x1e%s %s\n" % (word, step)).encode())
+            except OSError:
+                continue
 
 
 def flush():

@@ -30,7 +30,7 @@ _NEVER_CHANGES = {"function", "type", "builtin_function_or_method", "module"}
 
 def answer(request):
     """Carry out a ``steps`` request."""
-    outputs.take_over()
+    outputs.take_over(live=True)
     outputs.hide(request.get("secrets") or ())
     _die_with(request.get("lifeline"))
     result = {"protocol": 1, "error": None, "outputs": []}
@@ -39,7 +39,7 @@ def answer(request):
         run.prepare()
         for step in request["steps"]:
             run.do(step)
-        result["outputs"] = run.outputs()
+        result["outputs"] = [_shown(one) for one in run.outputs()]
     except NotStored as error:
         result["error"] = {"code": "PL334", "message": str(error), "step": error.step}
     except Refused as error:
@@ -50,6 +50,14 @@ def answer(request):
     result["python"] = dict(surroundings.interpreter(), packages=surroundings.imported())
     outputs.flush()
     return result
+
+
+def _shown(output):
+    """An output without credentials in what is said of it; paths and keys stay as they are."""
+    for word in ("why", "value", "coercions"):
+        if word in output:
+            output[word] = outputs.hidden(output[word])
+    return output
 
 
 class Refused(Exception):
@@ -190,7 +198,7 @@ class _Run:
 
     def tell(self, event, **facts):
         """Add one line to the events."""
-        self.events.write(json.dumps(dict(facts, event=event), default=str) + "\n")
+        self.events.write(json.dumps(outputs.hidden(dict(facts, event=event)), default=str) + "\n")
         self.events.flush()
 
     # ---- one step
@@ -248,6 +256,7 @@ class _Run:
 
     def _compute(self, step, base):
         name = step["name"]
+        outputs.mark(self.request.get("mark"), name)
         self.tell("started", step=name, at=time.time())
         given, watched = self._arguments(step)
         states = generators.look()
@@ -296,6 +305,7 @@ class _Run:
             if packed:
                 self.packed[name, index] = packed[index]
         self._forget(step)
+        outputs.mark(self.request.get("mark"), "")
         self.tell(
             "step",
             step=name,

@@ -34,10 +34,12 @@ from pilotline.run.errors import (
 )
 from pilotline.run.failures import failure, verdict_text
 from pilotline.run.keeping import storing
+from pilotline.run.logs import Logs, Printing
 from pilotline.run.nothing import note_nothing, somebody
 from pilotline.run.planning import outcome_of
 from pilotline.run.process import run_steps
 from pilotline.run.records import GONE, run_name
+from pilotline.run.redacting import Redactor, plan_without_secrets
 from pilotline.run.serving import ReadServer
 from pilotline.run.taking import left_off, made_of_changes, replaces_by_changes
 from pilotline.run.working import mirror
@@ -173,11 +175,12 @@ class _Carrier:
         self.read: dict[str, str] = {}
         self.interrupted = threading.Event()
         self.publishing = threading.Event()
+        self.redactor = Redactor.of(self.pipeline.contract.secrets)
 
     def carry_out(self) -> Outcome:
         began = time.perf_counter()
         take_over(self.lake, self.around)
-        self.number = self.records.start(self.plan, author=self.author)
+        self.number = self.records.start(plan_without_secrets(self.plan), author=self.author)
         wrong = ""
         try:
             with _interruptible(self.interrupted, self.publishing):
@@ -191,14 +194,15 @@ class _Carrier:
                 run=run_name(self.number),
             ) from None
         except PilotlineError as error:
+            self.redactor.error(error)
             self._end(error.message)
             self.records.failed(self.number, f"{error.code}: {error.message}")
             wrong = f"{error.code}: {error.message}"
             error.facts = {**error.facts, "run": run_name(self.number), "branch": self.branch}
             raise
         except BaseException as error:
-            self._end(repr(error))
-            self.records.failed(self.number, repr(error))
+            self._end(self.redactor.text(repr(error)))
+            self.records.failed(self.number, self.redactor.text(repr(error)))
             raise
         finally:
             shutil.rmtree(self._folder / "work", ignore_errors=True)
@@ -219,7 +223,9 @@ class _Carrier:
 
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
-            write_report(self.plan, self.number, self.records, self.lake, self._folder, error=wrong)
+            write_report(
+                plan_without_secrets(self.plan), self.number, self.records, self.lake, self._folder, error=wrong
+            )
         except Exception as error:
             self._tell("no report", because=f"{type(error).__name__}: {error}")
 
@@ -231,7 +237,8 @@ class _Carrier:
     def _tell(self, event: str, **facts: Any) -> None:
         self._heard([{"event": event, "at": time.time(), **facts}])
 
-    def _heard(self, events: Sequence[Mapping[str, Any]]) -> None:
+    def _heard(self, told: Sequence[Mapping[str, Any]]) -> None:
+        events: Sequence[Mapping[str, Any]] = [self.redactor.data(dict(event)) for event in told]
         for event in events:
             if event["event"] == "step":
                 self.keys[event["step"]] = event["key"]
@@ -287,7 +294,8 @@ class _Carrier:
             answer = run_steps(
                 self.plan.python, self._request(work), cwd=cwd, own=self._folder,
                 variables={"PILOTLINE_READ": server.address}, heard=self._heard, timeout=self.timeout,
-                interrupted=self.interrupted.is_set,
+                interrupted=self.interrupted.is_set, printed=Printing(Logs(self.records.database), self.number).hear,
+                redactor=self.redactor,
             )  # fmt: skip
             self.read = dict(server.read)
         if server.refused is not None:

@@ -12,6 +12,7 @@ from pilotline.run.environment import neighbours
 from pilotline.run.errors import OutcomeHeld
 from pilotline.run.planning import plan
 from pilotline.run.records import run_name
+from pilotline.run.redacting import plan_without_secrets
 
 if TYPE_CHECKING:
     from pilotline.domain.plans import Plan
@@ -42,7 +43,10 @@ def note_nothing(made: Plan, around: Around) -> Noted:
     refuse_held(made)
     because = nothing.because if isinstance(nothing, Unchanged) else ""
     author = made.pipeline.contract.owner or somebody()
-    return Noted(run=run_name(around.records.unchanged(made, author=author, because=because)), because=because)
+    return Noted(
+        run=run_name(around.records.unchanged(plan_without_secrets(made), author=author, because=because)),
+        because=because,
+    )
 
 
 def refuse_held(made: Plan) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import signal
 import subprocess
 import time
@@ -12,14 +13,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from pilotline.run.errors import ProcessDied, RunTimedOut
+from pilotline.run.output import Output
+from pilotline.run.redacting import Redactor
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+
+    from pilotline.run.output import Line
 
 __all__ = ["run_steps"]
 
 _HOUSE: Final = Path(__file__).parent.parent
 _POLL: Final = 0.02
+#: Seconds between two times that printed lines are handed on.
+_TOLD_EVERY: Final = 0.25
 
 
 def run_steps(
@@ -32,6 +39,8 @@ def run_steps(
     heard: Callable[[Sequence[dict[str, Any]]], None],
     interrupted: Callable[[], bool],
     timeout: float | None = None,
+    printed: Callable[[Sequence[Line]], None] = lambda _: None,
+    redactor: Redactor | None = None,
 ) -> dict[str, Any]:
     """Carry out a ``steps`` request and give its answer.
 
@@ -47,6 +56,8 @@ def run_steps(
         heard: gets the events as they come.
         interrupted: whether the user wants it to end.
         timeout: seconds it may take, imports and all.
+        printed: gets the lines that the user's code prints, some times a second.
+        redactor: takes secrets out of those lines, and of the request once it is done.
 
     Raises:
         KeyboardInterrupt: the user wants it to end.
@@ -54,28 +65,38 @@ def run_steps(
         RunTimedOut: it took longer than it may.
     """
     own.mkdir(parents=True, exist_ok=True)
-    paths = {name: str(own / f"{name}") for name in ("result", "events", "stdout", "stderr")}
+    paths = {name: str(own / f"{name}") for name in ("result", "events")}
     for path in paths.values():
         Path(path).unlink(missing_ok=True)
+    redactor = redactor or Redactor()
+    mark = secrets.token_hex(12)
+    output = Output(own, redactor, mark)
     theirs, ours = os.pipe()
+    asked = {"protocol": 1, "kind": "steps", **request, **paths, "lifeline": theirs, "house": str(_HOUSE), "mark": mark}
+    pipes = [os.pipe(), os.pipe()]
     try:
-        asked = {"protocol": 1, "kind": "steps", **request, **paths, "lifeline": theirs, "house": str(_HOUSE)}
         (own / "request").write_text(json.dumps(asked), encoding="utf-8")
-        with (own / "boot").open("wb") as boot:
-            process = subprocess.Popen(
-                [python, str(_HOUSE / "guest" / "boot.py"), str(own / "request")],
-                cwd=cwd, env=_environment(python, variables), start_new_session=True, pass_fds=(theirs,),
-                stdin=subprocess.DEVNULL, stdout=boot, stderr=boot,
-            )  # fmt: skip
+        process = subprocess.Popen(
+            [python, str(_HOUSE / "guest" / "boot.py"), str(own / "request")],
+            cwd=cwd, env=_environment(python, variables), start_new_session=True, pass_fds=(theirs,),
+            stdin=subprocess.DEVNULL, stdout=pipes[0][1], stderr=pipes[1][1],
+        )  # fmt: skip
     finally:
-        os.close(theirs)
+        for descriptor in (theirs, pipes[0][1], pipes[1][1]):
+            os.close(descriptor)
+        output.listen("stdout", pipes[0][0])
+        output.listen("stderr", pipes[1][0])
     try:
-        _follow(process, Path(paths["events"]), heard, interrupted, timeout)
+        _follow(process, Path(paths["events"]), heard, interrupted, timeout, lambda: printed(output.take()))
     finally:
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
         os.close(ours)
+        output.end()
+        if redactor.forms:
+            (own / "request").write_text(json.dumps(redactor.data(asked)), encoding="utf-8")
+        printed(output.take())
     try:
         answer: dict[str, Any] = json.loads(Path(paths["result"]).read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -97,8 +118,9 @@ def _follow(
     heard: Callable[[Sequence[dict[str, Any]]], None],
     interrupted: Callable[[], bool],
     timeout: float | None,
+    tell_printed: Callable[[], None],
 ) -> None:
-    place, ended = 0, False
+    place, ended, told = 0, False, time.monotonic()
     until = None if timeout is None else time.monotonic() + timeout
     while True:
         ended = process.poll() is not None
@@ -107,6 +129,9 @@ def _follow(
             heard(found)
         if ended:
             return
+        if time.monotonic() - told > _TOLD_EVERY:
+            told = time.monotonic()
+            tell_printed()
         if interrupted():
             raise KeyboardInterrupt
         if until is not None and time.monotonic() > until:
@@ -139,9 +164,8 @@ def _died(status: int, own: Path) -> ProcessDied:
     else:
         how = f"ended with status {status}"
     said = ""
-    for name in ("stderr", "boot"):
-        with suppress(OSError):
-            said = said or (own / name).read_text(encoding="utf-8", errors="replace").strip()
+    with suppress(OSError):
+        said = (own / "stderr").read_text(encoding="utf-8", errors="replace").strip()
     last = said.splitlines()[-1][:500] if said else ""
     return ProcessDied(
         f"the project's interpreter {how}" + (f": {last}" if last else ""),

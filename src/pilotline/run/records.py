@@ -109,6 +109,11 @@ class Records:
         self._database = database
         database.register("run", MIGRATIONS)
 
+    @property
+    def database(self) -> Database:
+        """Where the rows are."""
+        return self._database
+
     # -- what a plan asks ----------------------------------------------------------------------------------------------
 
     def last_published(self, pipeline: str, onto: str) -> PastRun | None:
@@ -175,6 +180,17 @@ class Records:
     def runs(self, limit: int = 50) -> tuple[Run, ...]:
         """The last runs, newest first."""
         return tuple(_run(row) for row in self._rows("list_runs", limit=limit))
+
+    def last_run(self, pipeline: str) -> Run:
+        """The last run of a pipeline, whatever became of it.
+
+        Raises:
+            NoSuchRun: it was never run.
+        """
+        rows = self._rows("last_run", pipeline=pipeline)
+        if not rows:
+            raise NoSuchRun(f"{pipeline} was never run here", try_next="pilotline log --runs", pipeline=pipeline)
+        return _run(rows[0])
 
     def run_of(self, commit: str) -> Run | None:
         """The run that published a commit."""

@@ -191,3 +191,7 @@ SELECT step, seconds, cpu FROM (
     WHERE r.pipeline = :pipeline AND r.state = 'published' AND s.outcome = 'computed' AND s.seconds IS NOT NULL
 ) AS ranked
 WHERE place <= 5;
+
+-- last_run --
+SELECT number, pipeline, module, state, onto, branch, base, outcome, parameters, environment, author, began, ended, resumes, commit_id, because
+FROM run WHERE pipeline = :pipeline ORDER BY number DESC LIMIT 1;
