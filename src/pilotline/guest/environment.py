@@ -15,7 +15,7 @@ def main():
     """Print the facts."""
     here = os.path.dirname(os.path.abspath(__file__))
     path = [os.path.abspath(one) for one in sys.path if one and os.path.abspath(one) != here and os.path.isdir(one)]
-    versions, requires, modules = {}, {}, {}
+    versions, requires, modules, optional, direct = {}, {}, {}, {}, {}
     for one in metadata.distributions(path=path):
         try:
             name = _normal(one.metadata["Name"])
@@ -29,6 +29,16 @@ def main():
                     if "extra ==" not in text
                 }
             )
+            optional[name] = sorted(
+                {
+                    _normal(re.split(r"[^\w.-]", text.strip(), maxsplit=1)[0])
+                    for text in one.requires or ()
+                    if "extra ==" in text
+                }
+            )
+            told = json.loads(one.read_text("direct_url.json") or "{}")
+            if told:
+                direct[name] = told.get("url") or "somewhere"
             for module in _modules(one):
                 modules.setdefault(module, []).append(name)
         except Exception:
@@ -45,6 +55,8 @@ def main():
         "versions": versions,
         "requires": requires,
         "modules": modules,
+        "optional": optional,
+        "direct": direct,
         "sites": [one for one in path if one.endswith(("site-packages", "dist-packages"))],
     }
     sys.stdout.write(json.dumps(facts))

@@ -7,7 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -16,7 +16,7 @@ from pilotline.guest.keys import digest
 from pilotline.run.digests import mark_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 __all__ = ["Environment", "NoEnvironment", "choose_python", "environment_of", "neighbours"]
 
@@ -47,25 +47,45 @@ class Environment:
     places: tuple[Path, ...]
     #: What changes when the interpreter is replaced, or something is installed or removed.
     marks: tuple[str, ...] = ()
+    #: What a distribution can make use of without requiring it.
+    optional: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, "tuple[str, ...]"])
+    #: Distribution -> where it was installed from, where that was no index.
+    direct: Mapping[str, str] = field(default_factory=dict[str, str])
 
     def fingerprint(self, modules: Iterable[str]) -> str:
         """One text for the interpreter and all that some modules bring with them.
 
         A module that no distribution claims may come from anywhere, so then everything counts.
         """
+        taken = self._reached(modules, unknown=self.versions, by=self.requires)
+        return digest("environment", self.version, *(f"{name}=={self.versions[name]}" for name in sorted(taken)))
+
+    def needed(self, modules: Iterable[str]) -> Mapping[str, str]:
+        """The distributions that some modules bring with them, each with its version.
+
+        What they can make use of without requiring it counts too, where it is installed: what a library does may depend on
+        it. A module that no distribution claims is the project's own.
+        """
+        both = {name: (*self.requires.get(name, ()), *self.optional.get(name, ())) for name in self.versions}
+        taken = self._reached(modules, unknown=(), by=both)
+        return {name: self.versions[name] for name in sorted(taken)}
+
+    def _reached(
+        self, modules: Iterable[str], *, unknown: Iterable[str], by: Mapping[str, Sequence[str]]
+    ) -> frozenset[str]:
         waiting: list[str] = []
         for module in {name.partition(".")[0] for name in modules}:
             if module in self.modules:
                 waiting += self.modules[module]
             elif module not in self.standard:
-                waiting += self.versions
+                waiting += unknown
         taken: set[str] = set()
         while waiting:
             name = waiting.pop()
             if name not in taken and name in self.versions:
                 taken.add(name)
-                waiting += self.requires.get(name, ())
-        return digest("environment", self.version, *(f"{name}=={self.versions[name]}" for name in sorted(taken)))
+                waiting += by.get(name, ())
+        return frozenset(taken)
 
 
 def choose_python(folder: Path, asked: str | None) -> Path:
@@ -112,7 +132,7 @@ def environment_of(python: Path, cache: Path) -> Environment:
     path = cache / f"environment-{digest(str(python))[:16]}.json"
     try:
         known: dict[str, Any] = json.loads(path.read_bytes())
-        if known["marks"] == _marks(python, known["facts"]):
+        if "direct" in known["facts"] and known["marks"] == _marks(python, known["facts"]):
             return _environment(python, known["facts"])
     except (OSError, ValueError, KeyError):
         pass
@@ -164,4 +184,6 @@ def _environment(python: Path, facts: Mapping[str, Any]) -> Environment:
         standard=frozenset(facts["standard"] or sys.stdlib_module_names),
         places=tuple(places),
         marks=tuple(_looked_at(python, facts)),
+        optional=facts["optional"],
+        direct=facts["direct"],
     )

@@ -1,0 +1,250 @@
+"""The environment of a pipeline: locked to what was installed where its notebook ran, built from the lock, never changed.
+
+A lock is a requirements file with the exact version and the hashes of every distribution, which pip and uv read alike; a
+comment at its top says the version of Python. (PEP 751's ``pylock.toml`` says the same, but pip cannot install one yet.)
+An environment is built once for each lock, in a folder named after it, and is whole when its marker is there.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import importlib.util
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from pilotline.domain.errors import FactoryError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterable
+
+    from pilotline.run.environment import Environment
+
+__all__ = ["BuildFailed", "Environments", "Lock", "NoUv", "NotLockable", "find_uv", "lock_for", "lock_path"]
+
+_HEAD: Final = "# Python "
+_MARKER: Final = "pilotline-ready"
+#: Never in a lock: the run brings its own part of Pilotline, and the others are the environment's own tools.
+_LEFT_OUT: Final = frozenset({"pilotline", "pip", "setuptools", "wheel", "uv"})
+_MOST_SAID: Final = 12
+
+
+class NoUv(UsageError):
+    """There is no uv to lock or build environments with."""
+
+    code = "PL550"
+
+
+class NotLockable(FactoryError):
+    """What is installed cannot be had again in the very same version from an index."""
+
+    code = "PL551"
+
+
+class BuildFailed(FactoryError):
+    """An environment could not be built from its lock."""
+
+    code = "PL552"
+
+
+class BadLock(FactoryError):
+    """A file is no lock of a pipeline."""
+
+    code = "PL553"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lock:
+    """Exact versions of everything that a pipeline needs."""
+
+    #: As it is written: one line ``# Python 3.11.7``, then requirements with hashes.
+    text: str
+
+    @property
+    def python(self) -> str:
+        """The version of Python: ``3.11.7``.
+
+        Raises:
+            BadLock: the first line does not say it.
+        """
+        found = re.match(rf"{_HEAD}(\d+\.\d+(?:\.\d+)?)", self.text)
+        if found is None:
+            raise BadLock(
+                "the lock does not say which Python it is for", try_next="pilotline land NAME writes it again"
+            )
+        return found[1]
+
+    @property
+    def key(self) -> str:
+        """What identifies the environment: a digest of all but comments."""
+        lines = [line for line in self.text.splitlines() if line and not line.startswith("#")]
+        minor = ".".join(self.python.split(".")[:2])
+        return hashlib.sha256("\n".join([minor, *lines]).encode()).hexdigest()[:20]
+
+    @property
+    def versions(self) -> dict[str, str]:
+        """Distribution -> version."""
+        return dict(re.findall(r"^([A-Za-z0-9][\w.-]*)==([^\s\\;]+)", self.text, re.MULTILINE))
+
+
+def lock_path(module: Path) -> Path:
+    """Where the lock of a pipeline stands: ``explore.lock`` beside ``explore.py``."""
+    return module.with_suffix(".lock")
+
+
+def find_uv() -> str:
+    """The program uv: of the tool's own environment, else on the path.
+
+    Raises:
+        NoUv: there is none.
+    """
+    if importlib.util.find_spec("uv") is not None:
+        from uv import find_uv_bin
+
+        return find_uv_bin()
+    found = shutil.which("uv")
+    if found is None:
+        raise NoUv("there is no uv here to build environments with", try_next="pip install uv")
+    return found
+
+
+def lock_for(environment: Environment, modules: Iterable[str]) -> Lock:
+    """Pin what some modules need to the versions that are installed.
+
+    Args:
+        environment: where the notebook ran.
+        modules: what the pipeline imports, anywhere.
+
+    Raises:
+        NotLockable: a distribution was not installed from an index, or the index does not have that version.
+        NoUv: there is no uv.
+    """
+    needed = {name: version for name, version in environment.needed(modules).items() if name not in _LEFT_OUT}
+    elsewhere = {name: environment.direct[name] for name in needed if name in environment.direct}
+    local = {name: version for name, version in needed.items() if "+" in version}
+    if elsewhere or local:
+        told = [f"{name} from {where}" for name, where in elsewhere.items()]
+        told += [f"{name} {version}" for name, version in local.items() if name not in elsewhere]
+        raise NotLockable(
+            f"installed is what no index has, so that no other machine could install it: {', '.join(told)}",
+            try_next="install released versions of them, run the notebook, and lift it again",
+            packages=sorted({*elsewhere, *local}),
+        )
+    number = re.search(r"\d+\.\d+\.\d+", environment.version)
+    head = f"{_HEAD}{number[0] if number else environment.version}\n"
+    if not needed:
+        return Lock(text=head)
+    with tempfile.TemporaryDirectory(prefix="pilotline-lock-") as scratch:
+        pins = Path(scratch) / "pins.in"
+        pins.write_text("".join(f"{name}=={version}\n" for name, version in needed.items()), encoding="utf-8")
+        done = _uv(
+            "pip", "compile", "--quiet", "--no-deps", "--generate-hashes", "--no-header", "--no-annotate",
+            "--python", environment.python, str(pins),
+        )  # fmt: skip
+    if done.returncode:
+        missing = [name for name in needed if re.search(rf"\b{re.escape(name)}==", done.stderr)]
+        what = ", ".join(f"{name} {needed[name]}" for name in missing) or "some of it"
+        raise NotLockable(
+            f"what is installed cannot be had again from the index: {what}\n{_end(done.stderr)}",
+            try_next="install released versions of them, run the notebook, and lift it again",
+            packages=missing,
+        )
+    lines = [line for line in done.stdout.splitlines() if not line.startswith(("#", "--index", "--extra-index"))]
+    return Lock(text=head + "\n".join(lines).strip("\n") + "\n")
+
+
+class Environments:
+    """Environments by lock, in a folder of this machine.
+
+    Args:
+        folder: where they are kept; by default in the user's cache, or ``PILOTLINE_ENVIRONMENTS``.
+    """
+
+    def __init__(self, folder: Path | None = None) -> None:
+        said = os.environ.get("PILOTLINE_ENVIRONMENTS")
+        cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+        self.folder = folder or (Path(said) if said else cache / "pilotline" / "environments")
+
+    def python_for(self, lock: Lock) -> Path:
+        """The interpreter of the environment of a lock, which is built where it is not there.
+
+        Whoever comes while it is built waits. One that was left half built by a process that died is built again.
+
+        Raises:
+            BuildFailed: it cannot be built.
+            NoUv: there is no uv.
+        """
+        place = self.folder / lock.key
+        python = place / "bin" / "python"
+        if (place / _MARKER).exists():
+            return python
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with _alone(self.folder / f"{lock.key}.building"):
+            if not (place / _MARKER).exists():
+                self._build(lock, place, python)
+        return python
+
+    def _build(self, lock: Lock, place: Path, python: Path) -> None:
+        shutil.rmtree(place, ignore_errors=True)
+        minor = ".".join(lock.python.split(".")[:2])
+        # The same version where it is on this machine, one that is near, and only then one from elsewhere.
+        for asked in ([lock.python, "--no-python-downloads"], [minor, "--no-python-downloads"], [lock.python]):
+            made = _uv("venv", "--quiet", "--no-project", "--python", *asked, str(place))
+            if made.returncode == 0:
+                break
+        else:
+            raise _failed(f"no Python {lock.python}", made.stderr, lock)
+        if lock.versions:
+            file = place / "lock.txt"
+            file.write_text(lock.text, encoding="utf-8")
+            done = _uv(
+                "pip", "sync", "--quiet", "--require-hashes", "--compile-bytecode", "--link-mode", "copy",
+                "--python", str(python), str(file),
+            )  # fmt: skip
+            if done.returncode:
+                shutil.rmtree(place, ignore_errors=True)
+                raise _failed("its packages cannot be installed", done.stderr, lock)
+        (place / _MARKER).write_text(lock.key, encoding="utf-8")
+
+
+def _failed(what: str, said: str, lock: Lock) -> BuildFailed:
+    return BuildFailed(
+        f"the environment {lock.key} cannot be built: {what}\n{_end(said)}",
+        try_next="see whether the index can be reached from here: uv pip download",
+        lock=lock.key,
+    )
+
+
+def _end(said: str) -> str:
+    return "\n".join(f"  {line}" for line in said.strip().splitlines()[-_MOST_SAID:])
+
+
+def _uv(*words: str) -> subprocess.CompletedProcess[str]:
+    left_out = {"VIRTUAL_ENV", "CONDA_PREFIX", "PYTHONPATH", "PYTHONHOME", "UV_PROJECT_ENVIRONMENT"}
+    env = {name: value for name, value in os.environ.items() if name not in left_out}
+    # From a folder that is no project's, so that only what the user and the machine set counts.
+    with tempfile.TemporaryDirectory(prefix="pilotline-uv-") as nowhere:
+        return subprocess.run(
+            [find_uv(), *words],
+            capture_output=True,
+            text=True,
+            check=False,
+            env=env,
+            cwd=nowhere,
+            stdin=subprocess.DEVNULL,
+        )
+
+
+@contextmanager
+def _alone(path: Path) -> Generator[None]:
+    """A block that one process at a time is in; a lock of the system's, which ends with its process."""
+    with path.open("w", encoding="utf-8") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
