@@ -15,7 +15,7 @@ import signal
 import threading
 import time
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, assert_never
 
@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     from pilotline.domain.tables import CommitId, WriteMode
     from pilotline.lake.catalog import Catalog, Published
     from pilotline.run.planning import Around
+    from pilotline.run.records import Keeper
 
 __all__ = ["Made", "Outcome", "carry_out"]
 
@@ -102,6 +103,7 @@ def carry_out(
     *,
     fresh: bool = False,
     timeout: float | None = None,
+    keeper: Keeper | None = None,
 ) -> Outcome:
     """Do what a plan says.
 
@@ -112,6 +114,8 @@ def carry_out(
         emit: is told of each event as it happens.
         fresh: compute every step, whatever is stored.
         timeout: seconds that the steps may take.
+        keeper: who answers for the run in place of this process. It is asked in each transaction that is written for the
+            run, that of the publish among them, and what it raises ends the run.
 
     Raises:
         StepFailed: the user's code raised.
@@ -128,6 +132,8 @@ def carry_out(
         InputChanged: a file was changed while the run was reading it.
         ChangedModule: a step changed what stands at the top of its module.
     """
+    if keeper is not None:
+        around = replace(around, records=around.records.kept_by(keeper))
     if plan.nothing:
         told = note_nothing(plan, around)
         return Outcome(run=told.run, state="unchanged", branch=None, commit=None, because=told.because)

@@ -11,28 +11,29 @@ import os
 import socket
 import subprocess
 import sys
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
-from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, TypeAlias, cast
 
 from pilotline.lake.database import named_statements
 from pilotline.run.errors import NoSuchRun
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Generator, Iterable, Mapping
 
     from pilotline.domain.checks import Verdict
     from pilotline.domain.plans import Plan
     from pilotline.lake.catalog import Transaction
     from pilotline.lake.database import Database
 
-__all__ = ["GONE", "PastRun", "Records", "Run", "RunState", "StepRow", "run_name"]
+__all__ = ["GONE", "Keeper", "PastRun", "Records", "Run", "RunState", "StepRow", "run_name"]
 
 _SQL: Final = Path(__file__).parent / "sql"
 SQL: Final = named_statements(_SQL / "queries.sql")
-MIGRATIONS: Final = (_SQL / "schema_001.sql",)
+MIGRATIONS: Final = (_SQL / "schema_001.sql", _SQL / "schema_002.sql")
 
 #: Why a run failed whose process ended without saying anything.
 GONE: Final = "its process is gone"
@@ -93,6 +94,26 @@ class StepRow:
     facts: Mapping[str, Any]
 
 
+class Keeper(Protocol):
+    """Who answers for a run in place of the process that carries it out: a worker's claim on an order.
+
+    It is asked in every transaction that writes for the run, so that a run that was given to another one writes nothing.
+    """
+
+    @property
+    def name(self) -> str:
+        """What it is known by; the same for all attempts of which at most one is alive."""
+        ...
+
+    def hold(self, within: Transaction) -> None:
+        """Raise where the run is no longer this process's to go on with."""
+        ...
+
+    def done(self, within: Transaction, number: int, state: RunState) -> None:
+        """Hear, in the transaction that says so, that a run has published or had nothing to do. Raises as ``hold`` does."""
+        ...
+
+
 def run_name(number: int) -> str:
     """What a run and its branch are called."""
     return f"run-{number}"
@@ -103,16 +124,22 @@ class Records:
 
     Args:
         database: the catalog's.
+        keeper: who answers for the runs that are begun here; None: this process.
     """
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, *, keeper: Keeper | None = None) -> None:
         self._database = database
+        self._keeper = keeper
         database.register("run", MIGRATIONS)
 
     @property
     def database(self) -> Database:
         """Where the rows are."""
         return self._database
+
+    def kept_by(self, keeper: Keeper) -> Records:
+        """The same rows, written in the name of a keeper."""
+        return Records(self._database, keeper=keeper)
 
     # -- what a plan asks ----------------------------------------------------------------------------------------------
 
@@ -157,10 +184,14 @@ class Records:
         return tuple(found)
 
     def unfinished(self) -> list[tuple[int, str | None, bool]]:
-        """Runs that have not ended: number, branch, and whether their process lives (as far as this host can tell)."""
+        """Runs that have not ended: number, branch, and whether they may live.
+
+        A run that has a keeper lives until the keeper says otherwise, wherever it is; another one as long as its process
+        does, as far as this host can tell.
+        """
         found: list[tuple[int, str | None, bool]] = []
-        for number, _, branch, host, pid, pid_began, _ in self._rows("unfinished_runs"):
-            alive = host != socket.gethostname() or (_began(pid) == pid_began != "")
+        for number, _, branch, host, pid, pid_began, _, kept in self._rows("unfinished_runs"):
+            alive = bool(kept) or host != socket.gethostname() or (_began(pid) == pid_began != "")
             found.append((int(number), branch, alive))
         return found
 
@@ -191,6 +222,10 @@ class Records:
         if not rows:
             raise NoSuchRun(f"{pipeline} was never run here", try_next="pilotline log --runs", pipeline=pipeline)
         return _run(rows[0])
+
+    def runs_kept(self, keeper: str) -> tuple[Run, ...]:
+        """The runs that somebody answered for, oldest first."""
+        return tuple(_run(row) for row in self._rows("runs_kept", kept=keeper))
 
     def run_of(self, commit: str) -> Run | None:
         """The run that published a commit."""
@@ -275,17 +310,22 @@ class Records:
 
     def opened(self, number: int, branch: str) -> None:
         """Its branch is open: running."""
-        with self._database.writing() as tx:
+        with self._writing() as tx:
             tx.execute(SQL["open_branch_of_run"], number=number, branch=branch)
 
     def published(self, tx: Transaction, number: int, *, commit: str, outcome: str) -> bool:
         """Published, in the transaction of the publish. False where the run was taken to be dead meanwhile."""
         rows = tx.execute(SQL["publish_run"], number=number, ended=_now(), commit_id=commit, outcome=outcome)
+        if rows and self._keeper is not None:
+            self._keeper.done(tx, number, "published")
         return bool(rows)
 
     def kept_back(self, number: int, because: str) -> None:
         """Done, and not published because nobody asked for it."""
-        self._end("end_unpublished_run", number, because)
+        with self._writing() as tx:
+            rows = tx.execute(SQL["end_unpublished_run"], number=number, ended=_now(), because=because[:2000])
+            if rows and self._keeper is not None:
+                self._keeper.done(tx, number, "unchanged")
 
     def failed(self, number: int, because: str) -> None:
         """Failed, unless it has ended already."""
@@ -295,11 +335,16 @@ class Records:
         """Stopped by somebody, unless it has ended already."""
         self._end("cancel_run", number, because)
 
+    def lost(self, tx: Transaction, keeper: str, because: str) -> tuple[str, ...]:
+        """End the runs that somebody answered for and lets go; gives the branches that they had open."""
+        rows = tx.execute(SQL["fail_kept_runs"], kept=keeper, ended=_now(), because=because[:2000])
+        return tuple(branch for _, branch in rows if branch)
+
     # -- what happened -------------------------------------------------------------------------------------------------
 
     def note(self, number: int, events: Iterable[Mapping[str, Any]]) -> None:
         """Add events; those of steps also as results of steps."""
-        with self._database.writing() as tx:
+        with self._writing() as tx:
             for event in events:
                 facts = {key: value for key, value in event.items() if key not in {"event", "at"}}
                 at = datetime.fromtimestamp(event["at"], UTC).isoformat() if "at" in event else _now()
@@ -316,7 +361,7 @@ class Records:
 
     def judged(self, number: int, verdicts: Iterable[Verdict]) -> None:
         """Add the verdicts on the run's checks."""
-        with self._database.writing() as tx:
+        with self._writing() as tx:
             for one in verdicts:
                 tx.execute(
                     SQL["add_verdict"], run=number, table_name=str(one.check.table), name=one.check.name,
@@ -332,6 +377,13 @@ class Records:
 
     # -- small things --------------------------------------------------------------------------------------------------
 
+    @contextmanager
+    def _writing(self) -> Generator[Transaction]:
+        with self._database.writing() as tx:
+            if self._keeper is not None:
+                self._keeper.hold(tx)
+            yield tx
+
     def _rows(self, query: str, /, **values: object) -> list[tuple[Any, ...]]:
         with self._database.reading() as tx:
             return tx.execute(SQL[query], **values)
@@ -341,14 +393,18 @@ class Records:
         return _past_run(rows[0]) if rows else None
 
     def _insert(self, name: str, plan: Plan, author: str, **values: object) -> int:
-        with self._database.writing() as tx:
+        kept = self._keeper.name if self._keeper is not None else ""
+        with self._writing() as tx:
             rows = tx.execute(
                 SQL[name], pipeline=plan.pipeline.name, module=str(plan.pipeline.module), onto=plan.onto,
                 base=plan.base.id, outcome=plan.outcome, parameters=json.dumps(plan.parameters),
                 environment=plan.environment, author=author, began=_now(), host=socket.gethostname(), pid=os.getpid(),
-                pid_began=_began(os.getpid()), **values,
+                pid_began=_began(os.getpid()), kept=kept, **values,
             )  # fmt: skip
-            return int(rows[0][0])
+            number = int(rows[0][0])
+            if self._keeper is not None and name == "note_unchanged":
+                self._keeper.done(tx, number, "unchanged")
+            return number
 
     def _end(self, name: str, number: int, because: str) -> None:
         with self._database.writing() as tx:

@@ -1,12 +1,12 @@
 -- start_run --
 -- pending: its branch is not open yet.
-INSERT INTO run (pipeline, module, state, onto, base, outcome, parameters, recipes, environment, author, began, host, pid, pid_began, resumes)
-VALUES (:pipeline, :module, 'pending', :onto, :base, :outcome, :parameters, :recipes, :environment, :author, :began, :host, :pid, :pid_began, :resumes)
+INSERT INTO run (pipeline, module, state, onto, base, outcome, parameters, recipes, environment, author, began, host, pid, pid_began, kept, resumes)
+VALUES (:pipeline, :module, 'pending', :onto, :base, :outcome, :parameters, :recipes, :environment, :author, :began, :host, :pid, :pid_began, :kept, :resumes)
 RETURNING number;
 
 -- note_unchanged --
-INSERT INTO run (pipeline, module, state, onto, base, outcome, parameters, recipes, environment, author, began, ended, host, pid, pid_began, because)
-VALUES (:pipeline, :module, 'unchanged', :onto, :base, :outcome, :parameters, '{}', :environment, :author, :began, :began, :host, :pid, :pid_began, :because)
+INSERT INTO run (pipeline, module, state, onto, base, outcome, parameters, recipes, environment, author, began, ended, host, pid, pid_began, kept, because)
+VALUES (:pipeline, :module, 'unchanged', :onto, :base, :outcome, :parameters, '{}', :environment, :author, :began, :began, :host, :pid, :pid_began, :kept, :because)
 RETURNING number;
 
 -- open_branch_of_run --
@@ -32,8 +32,18 @@ UPDATE run SET state = 'cancelled', ended = :ended, because = :because
 WHERE number = :number AND state IN ('pending', 'running')
 RETURNING number;
 
+-- fail_kept_runs --
+-- What somebody answered for and lets go.
+UPDATE run SET state = 'failed', ended = :ended, because = :because
+WHERE kept = :kept AND state IN ('pending', 'running')
+RETURNING number, branch;
+
+-- runs_kept --
+SELECT number, pipeline, module, state, onto, branch, base, outcome, parameters, environment, author, began, ended, resumes, commit_id, because
+FROM run WHERE kept = :kept ORDER BY number;
+
 -- unfinished_runs --
-SELECT number, pipeline, branch, host, pid, pid_began, outcome FROM run WHERE state IN ('pending', 'running') ORDER BY number;
+SELECT number, pipeline, branch, host, pid, pid_began, outcome, kept FROM run WHERE state IN ('pending', 'running') ORDER BY number;
 
 -- last_published --
 SELECT number, outcome, commit_id, ended, parameters, base FROM run
