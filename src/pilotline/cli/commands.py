@@ -60,6 +60,11 @@ COMMANDS: tuple[Command, ...] = (
     Command("plan", "pilotline.cli.plan", "show what a run would do, and why, without doing it"),
     Command("run", "pilotline.cli.run", "run a pipeline on a branch of its own, check it, publish it"),
     Command("ci", "pilotline.cli.ci", "check a change: tests, proof, plan, and what it would do to production's data"),
+    Command(
+        "land",
+        "pilotline.cli.land",
+        "commit a proven pipeline with its lock, tests, schedule and CI, on a branch of git",
+    ),
     Command("ls", "pilotline.cli.ls", "list the tables of a branch"),
     Command("show", "pilotline.cli.show", "show a table: its columns, first rows, where it came from"),
     Command("log", "pilotline.cli.log", "list what was published, by whom, when"),

@@ -205,8 +205,7 @@ class Environments:
             file = place / "lock.txt"
             file.write_text(lock.text, encoding="utf-8")
             done = _uv(
-                "pip", "sync", "--quiet", "--require-hashes", "--compile-bytecode", "--link-mode", "copy",
-                "--python", str(python), str(file),
+                "pip", "sync", "--quiet", "--require-hashes", "--python", str(python), str(file),
             )  # fmt: skip
             if done.returncode:
                 shutil.rmtree(place, ignore_errors=True)

@@ -10,6 +10,12 @@ import re
 import sys
 from importlib import metadata
 
+#: Extras that no user's code is helped by.
+_FOR_DEVELOPERS = re.compile(
+    r"""extra == ["'][^"']*(test|dev|doc|build|lint|typ|all|example|bench|maint|cov|ci|check|ipython|jupyter)""",
+    re.IGNORECASE,
+)
+
 
 def main():
     """Print the facts."""
@@ -33,7 +39,7 @@ def main():
                 {
                     _normal(re.split(r"[^\w.-]", text.strip(), maxsplit=1)[0])
                     for text in one.requires or ()
-                    if "extra ==" in text
+                    if "extra ==" in text and not _FOR_DEVELOPERS.search(text)
                 }
             )
             told = json.loads(one.read_text("direct_url.json") or "{}")

@@ -366,12 +366,13 @@ def _beside(module: Path) -> Path:
 # -- tests and proof ---------------------------------------------------------------------------------------------------
 
 
-def run_tests(module: Path, python: str) -> Tests:
+def run_tests(module: Path, python: str, *, pytest: Path | None = None) -> Tests:
     """Run the tests beside a module, in the project's interpreter.
 
     Args:
         module: ``explore.py``, beside ``test_explore.py``.
         python: the interpreter.
+        pytest: a folder with pytest, for an interpreter that has none; whatever the interpreter has itself comes first.
     """
     path = module.with_name(f"test_{module.name}")
     if not path.is_file():
@@ -379,7 +380,9 @@ def run_tests(module: Path, python: str) -> Tests:
     began = time.perf_counter()
     with tempfile.TemporaryDirectory(prefix="pilotline-") as place:
         results = Path(place) / "results.xml"
-        command = [python, "-m", "pytest", "-q", "-p", "no:cacheprovider", f"--junitxml={results}", str(path)]
+        behind = f"import runpy, sys; sys.path.append({str(pytest)!r}); runpy.run_module('pytest', run_name='__main__')"
+        start = ["-m", "pytest"] if pytest is None else ["-c", behind]
+        command = [python, *start, "-q", "-p", "no:cacheprovider", f"--junitxml={results}", str(path)]
         try:
             done = subprocess.run(
                 command, cwd=module.parent, capture_output=True, encoding="utf-8", errors="replace", check=False,

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 from pilotline.domain.errors import LiftError, PilotlineError
 from pilotline.domain.recordings import Recording
 from pilotline.lab.generating import generated, with_rows
-from pilotline.lab.placing import check_place, module_name, place
+from pilotline.lab.placing import check_place, module_name, place, remember
 from pilotline.lab.proposing import contract_for
 from pilotline.lab.proving import Divergence, Proof, Prover
 from pilotline.lab.receipt import Diagnostic, Receipt, ReceiptOutput
@@ -144,6 +144,55 @@ def lift_notebook(path: Path, options: Options, progress: Callable[[str], None])
     except SecretStays as error:
         receipt = _refused_by(error, path)
     return replace(receipt, seconds=time.perf_counter() - began)
+
+
+def prove_module(
+    path: Path, module: Path, options: Options, progress: Callable[[str], None], *, module_python: Path | None = None
+) -> Receipt:
+    """Prove a module that is there, lifted from a notebook before and perhaps edited since; nothing is written.
+
+    Args:
+        path: the notebook.
+        module: what is proven, as it stands.
+        options: how it was lifted; ``python`` says in which environment it is proven now.
+        progress: told what is going on.
+        module_python: the interpreter of the module, where that is not the notebook's.
+
+    Raises:
+        UsageError: the notebook, a wanted name or the interpreter can't be used.
+    """
+    began = time.perf_counter()
+    try:
+        with _opened(path) as (notebook, secrets, hider):
+            interpreter = find_interpreter(notebook, options.python)
+            with (
+                scratch_for(notebook) as scratch,
+                _prover(notebook.code, interpreter, scratch, options, progress) as prover,
+            ):
+                prover.secrets = {one.name: one.value for one in secrets}
+                prover.module_name = module.stem
+                prover.module_python = module_python
+                receipt = hider.value(_proven_again(notebook, interpreter, prover, module, options))
+    except LiftError as error:
+        if error.exit_status != 1:
+            raise
+        receipt = _refused_by(error, path)
+    return replace(receipt, module=str(module), seconds=time.perf_counter() - began)
+
+
+def _proven_again(
+    notebook: Notebook, interpreter: Interpreter, prover: Prover, module: Path, options: Options
+) -> Receipt:
+    recorded = _record(notebook, interpreter, prover, options)
+    wanted = asked_for(recorded.parts, options.wants) if options.wants else by_default(recorded.parts)
+    receipt, lifted, _ = _down_the_ladder(recorded, wanted, prover, options)
+    source = module.read_text(encoding="utf-8")
+    if source == lifted.source or receipt.status != "proven":
+        return receipt
+    edited = replace(lifted, source=source)
+    proof = prover.prove(edited, full=options.proof == "full", sources=_sources(recorded))
+    found = _receipt(recorded, edited, proof, receipt.diagnostics)
+    return found if proof.holds else _refusal(found, proof, None)
 
 
 @contextmanager
@@ -665,6 +714,18 @@ def _written(receipt: Receipt, files: Mapping[str, str | bytes], path: Path, nam
     folder = path.resolve().parent
     changed = check_place(folder, files, force=options.force)
     place(folder, files)
+    remember(
+        folder,
+        name,
+        {
+            "notebook": path.name,
+            "wants": list(options.wants),
+            "allow": list(options.allow),
+            "order": options.order,
+            "proof": options.proof,
+            "python": options.python,
+        },
+    )
     set_first = tuple(f"export {secret}=..." for secret in receipt.secrets)
     return replace(
         receipt,
@@ -675,4 +736,4 @@ def _written(receipt: Receipt, files: Mapping[str, str | bytes], path: Path, nam
     )
 
 
-__all__ = ["Listed", "NothingToLift", "Options", "ReceiptOutput", "lift_notebook", "list_wanted"]
+__all__ = ["Listed", "NothingToLift", "Options", "ReceiptOutput", "lift_notebook", "list_wanted", "prove_module"]

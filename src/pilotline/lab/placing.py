@@ -9,7 +9,7 @@ import keyword
 import os
 import re
 import sys
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from pilotline.domain.errors import LiftError
 
@@ -115,6 +115,24 @@ def place(folder: Path, files: Mapping[str, str | bytes]) -> None:
     beside = ledger.with_suffix(f".{os.getpid()}.tmp")
     beside.write_text(json.dumps(known, indent=1, sort_keys=True), encoding="utf-8")
     beside.replace(ledger)
+
+
+def remember(folder: Path, name: str, lift: Mapping[str, object]) -> None:
+    """Keep how a module was lifted: from which notebook, with which wishes, by which interpreter."""
+    path = folder / ".pilotline" / "lifts" / f"{name}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_suffix(f".{os.getpid()}.tmp")
+    beside.write_text(json.dumps(lift, indent=1), encoding="utf-8")
+    beside.replace(path)
+
+
+def remembered(folder: Path, name: str) -> dict[str, Any] | None:
+    """How a module was lifted; None where that is not known here."""
+    try:
+        raw: object = json.loads((folder / ".pilotline" / "lifts" / f"{name}.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return cast("dict[str, Any]", raw) if isinstance(raw, dict) else None
 
 
 def _ledger(folder: Path) -> dict[str, str]:

@@ -112,7 +112,9 @@ class Prover:
     #: What the first run gave, by the names of the outputs.
     _firsts: dict[tuple[str, ...], Values] = field(default_factory=dict[tuple[str, ...], Values])
     spent: float = 0.0
-    #: Warmed processes by what they have imported.
+    #: The interpreter that the module runs in, where that is not the notebook's.
+    module_python: Path | None = None
+    #: Warmed processes by interpreter and what they have imported.
     _warmed: dict[tuple[str, ...], Warm] = field(default_factory=dict[tuple[str, ...], Warm])
 
     def close(self) -> None:
@@ -121,13 +123,15 @@ class Prover:
             warm.close()
         self._warmed.clear()
 
-    def _warm(self, sources: Sequence[str]) -> Warm | None:
+    def _warm(self, sources: Sequence[str], python: Path | None = None) -> Warm | None:
         """A process that has imported what these sources import, as far as it may be; None where there is nothing."""
+        python = python or self.python
         imports = imports_of(sources, self.scratch.root) if CAN_FORK else ()
-        if imports and imports not in self._warmed:
+        key = (str(python), *imports)
+        if imports and key not in self._warmed:
             own = self.scratch.own / f"warm-{len(self._warmed)}"
-            self._warmed[imports] = Warm(self.python, imports, own, environment_for(self.python, self.secrets))
-        return self._warmed.get(imports)
+            self._warmed[key] = Warm(python, imports, own, environment_for(python, self.secrets))
+        return self._warmed.get(key)
 
     def _warm_book(self) -> Warm | None:
         return self._warm([one.python for one in self.cells])
@@ -246,9 +250,10 @@ class Prover:
         del request["cells"]
         own = scratch.own / mode
         request["values"] = str(own / "values")
-        warm = self._warm([lifted.source])
+        python = self.module_python or self.python
+        warm = self._warm([lifted.source], python)
         answer = Guest(
-            self.python, request, cwd=scratch.folder, own=own, seconds=self.timeout * 2, warm=warm, secrets=self.secrets
+            python, request, cwd=scratch.folder, own=own, seconds=self.timeout * 2, warm=warm, secrets=self.secrets
         ).wait()
         scratch.empty()
         return Values(
@@ -289,7 +294,7 @@ class Prover:
         key = tuple(f"{one.name} {one.ask}" for one in wanted)
         book = self._warm_book()
         # Started now, it imports while the notebook runs.
-        self._warm([lifted.source])
+        self._warm([lifted.source], self.module_python)
         jobs: dict[str, Callable[[], Values]] = {}
         if key not in self._notebook:
             if not all(one.ask in self._recorded for one in wanted):

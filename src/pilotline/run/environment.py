@@ -16,7 +16,7 @@ from pilotline.guest.keys import digest
 from pilotline.run.digests import mark_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping
 
 __all__ = ["Environment", "NoEnvironment", "choose_python", "environment_of", "neighbours"]
 
@@ -57,34 +57,39 @@ class Environment:
 
         A module that no distribution claims may come from anywhere, so then everything counts.
         """
-        taken = self._reached(modules, unknown=self.versions, by=self.requires)
+        found = self._distributions(modules)
+        taken = self._reached([*found, *(self.versions if None in found else ())])
         return digest("environment", self.version, *(f"{name}=={self.versions[name]}" for name in sorted(taken)))
 
     def needed(self, modules: Iterable[str]) -> Mapping[str, str]:
         """The distributions that some modules bring with them, each with its version.
 
-        What they can make use of without requiring it counts too, where it is installed: what a library does may depend on
-        it. A module that no distribution claims is the project's own.
+        What those that are imported can make use of without requiring it counts too, where it is installed: what they do
+        may depend on it. A module that no distribution claims is the project's own.
         """
-        both = {name: (*self.requires.get(name, ()), *self.optional.get(name, ())) for name in self.versions}
-        taken = self._reached(modules, unknown=(), by=both)
+        found = [name for name in self._distributions(modules) if name is not None]
+        taken = self._reached([*found, *(one for name in found for one in self.optional.get(name, ()))])
         return {name: self.versions[name] for name in sorted(taken)}
 
-    def _reached(
-        self, modules: Iterable[str], *, unknown: Iterable[str], by: Mapping[str, Sequence[str]]
-    ) -> frozenset[str]:
-        waiting: list[str] = []
+    def _distributions(self, modules: Iterable[str]) -> list[str | None]:
+        """What brings some modules; None among them for one that no distribution claims."""
+        found: list[str | None] = []
         for module in {name.partition(".")[0] for name in modules}:
             if module in self.modules:
-                waiting += self.modules[module]
+                found += self.modules[module]
             elif module not in self.standard:
-                waiting += unknown
+                found.append(None)
+        return found
+
+    def _reached(self, names: Iterable[str | None]) -> frozenset[str]:
+        """Installed distributions, and all that they require."""
+        waiting = list(names)
         taken: set[str] = set()
         while waiting:
             name = waiting.pop()
-            if name not in taken and name in self.versions:
+            if name is not None and name not in taken and name in self.versions:
                 taken.add(name)
-                waiting += by.get(name, ())
+                waiting += self.requires.get(name, ())
         return frozenset(taken)
 
 

@@ -1,0 +1,112 @@
+"""Land a pipeline: lock what it needs, prove and test it in that environment, and commit it to a branch of its own.
+
+Your index, your working tree and the branch that you are on stay as they are. What is committed: the module and what it
+imports of the project, its contract, its tests, its lock, what was proven, and files for CI where there are none.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from argparse import ArgumentParser, Namespace
+
+    from pilotline.cli.terminal import Out
+    from pilotline.lab.landing import Landing
+
+NAME = "land"
+HELP = "commit a proven pipeline with its lock, tests, schedule and CI, on a branch of git"
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """The pipeline, when it runs, whose it is."""
+    from pathlib import Path
+
+    parser.add_argument("module", nargs="?", metavar="MODULE", help="name or path; may be left out where there is one")
+    when = parser.add_mutually_exclusive_group()
+    when.add_argument("--schedule", metavar="CRON", help='when it runs: "0 6 * * *"')
+    when.add_argument("--after", metavar="TABLE", help="it runs when this table was published")
+    when.add_argument("--every", metavar="TIME", help="it runs again and again: 5m, 1h")
+    parser.add_argument("--owner", metavar="NAME", help="who is asked about it, and told when it fails")
+    parser.add_argument(
+        "--notebook", type=Path, metavar="PATH", help="the notebook it was lifted from, if it was moved"
+    )
+    parser.add_argument("--python", metavar="PATH", help="the interpreter that the notebook ran in")
+    parser.add_argument("--branch", metavar="NAME", help="the branch of git (land/MODULE)")
+    parser.add_argument(
+        "--with", action="append", default=[], metavar="PATH", dest="more", help="commit this file too; repeatable"
+    )
+    parser.add_argument("--push", nargs="?", const="origin", metavar="REMOTE", help="push the branch (to origin)")
+    parser.add_argument("--no-ci", action="store_true", help="write no files for CI")
+
+
+def run(args: Namespace, out: Out) -> int:
+    """Land it, and say what was done."""
+    from pathlib import Path
+
+    from pilotline.lab.landing import Wishes, land
+
+    schedule = args.schedule or (f"after {args.after}" if args.after else f"every {args.every}" if args.every else "")
+    wishes = Wishes(
+        schedule=schedule,
+        owner=args.owner or "",
+        branch=args.branch or "",
+        python=args.python,
+        notebook=str(args.notebook) if args.notebook else None,
+        more=tuple(args.more),
+        push=args.push,
+        ci=not args.no_ci,
+    )
+    with out.progress(f"land {args.module or ''}".rstrip()) as progress:
+        landing = land(args.module, Path.cwd(), wishes, progress.step)
+    _print(landing, out)
+    out.document(_as_json(landing))
+    return 0
+
+
+def _print(landing: Landing, out: Out) -> None:
+    from pilotline.cli.lakes import plural
+
+    if landing.new:
+        out.say(f"{out.styled('landed', 'green')} {landing.pipeline} on {landing.branch}, commit {landing.commit[:8]}")
+    else:
+        out.say(f"nothing to do: {landing.branch} has this already, commit {landing.commit[:8]}")
+    evidence, lock = landing.evidence, landing.lock
+    if evidence.notebook:
+        out.say(f"  proven   {', '.join(evidence.outputs)} equal to {evidence.notebook}")
+    else:
+        out.say(f"  proven   nothing: {evidence.not_proven[0]}")
+    out.say(f"  tested   {plural(landing.tests.passed, 'test')} passed")
+    out.say(f"  locked   Python {lock.python}, {plural(len(lock.versions), 'package')}")
+    if landing.schedule:
+        out.say(f"  runs     {landing.schedule}")
+    if landing.new:
+        for path in landing.files:
+            out.say(out.styled(f"    {path}", "dim"))
+    for path in landing.missing:
+        out.say(out.styled(f"  {path} is read by it and is not in git: commit it with --with {path}", "yellow"))
+    if landing.pushed:
+        out.say(f"  pushed to {landing.pushed}: open a pull request for {landing.branch}")
+        return
+    out.say(f"  next: git push -u origin {landing.branch}   (or merge it, then: pilotline deploy)")
+
+
+def _as_json(landing: Landing) -> dict[str, object]:
+    return {
+        "pipeline": landing.pipeline,
+        "branch": landing.branch,
+        "commit": landing.commit,
+        "new": landing.new,
+        "files": list(landing.files),
+        "python": landing.python,
+        "lock": {"key": landing.lock.key, "python": landing.lock.python, "packages": landing.lock.versions},
+        "proof": {
+            "notebook": landing.evidence.notebook or None,
+            "outputs": dict(landing.evidence.outputs),
+            "not_proven": list(landing.evidence.not_proven),
+        },
+        "tests": {"passed": landing.tests.passed, "skipped": landing.tests.skipped},
+        "missing": list(landing.missing),
+        "pushed": landing.pushed,
+        "schedule": landing.schedule or None,
+    }

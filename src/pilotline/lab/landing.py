@@ -1,0 +1,410 @@
+"""Land a pipeline: lock it, build its environment, prove it there, test it there, and commit it to a branch of its own.
+
+Nothing is committed that was not proven in the very environment that production will run it in. The notebook runs with
+all that it needs, at the same versions; the module with what its lock has, and nothing more.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from pilotline.domain.errors import FactoryError, UsageError
+from pilotline.factory.environments import Environments, Lock, find_uv, lock_for, lock_path
+from pilotline.lab.ci import Tests, run_tests
+from pilotline.lab.ci_files import files_for
+from pilotline.lab.evidence import Evidence, digest_of, evidence_path, read_evidence
+from pilotline.lab.git import Repository
+from pilotline.lab.lifting import Options, prove_module
+from pilotline.lab.placing import remembered
+from pilotline.lift.credentials import in_text
+from pilotline.lift.interpreter import find_interpreter
+from pilotline.lift.reading import read
+from pilotline.run.environment import choose_python, environment_of
+from pilotline.run.projects import find_module, project_of
+from pilotline.run.reading import read_pipeline
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from pilotline.domain.notebooks import Notebook
+    from pilotline.domain.pipelines import Pipeline
+    from pilotline.lab.receipt import Receipt
+    from pilotline.run.environment import Environment
+    from pilotline.run.reading import Reading
+
+__all__ = ["Landing", "Wishes", "land"]
+
+_LIFTED: Final = re.compile(r"^Lifted from (?P<notebook>\S+?):? ", re.MULTILINE)
+#: Files of a project that say what all of its pipelines are.
+_OF_PROJECT: Final = ("pilotline.toml", "pyproject.toml")
+
+
+class NotProvenHere(FactoryError):
+    """In the environment of its lock the module does not give what its notebook gives."""
+
+    code = "PL557"
+
+
+class TestsFailed(FactoryError):
+    """The tests beside a pipeline fail in the environment of its lock, or there are none."""
+
+    code = "PL558"
+    __test__ = False
+
+
+class WouldCommitSecret(FactoryError):
+    """A file that would be committed holds what looks like a credential."""
+
+    code = "PL559"
+
+
+class NotebookGone(UsageError):
+    """The notebook that a module was lifted from is not there."""
+
+    code = "PL560"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wishes:
+    """What somebody asks of a landing."""
+
+    schedule: str = ""
+    owner: str = ""
+    branch: str = ""
+    python: str | None = None
+    notebook: str | None = None
+    #: Paths, from the project's folder, that are committed too.
+    more: tuple[str, ...] = ()
+    push: str | None = None
+    #: Write files for CI where there are none.
+    ci: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Landing:
+    """What came of it."""
+
+    pipeline: str
+    branch: str
+    commit: str
+    #: Whether there was anything to commit.
+    new: bool
+    files: tuple[str, ...]
+    lock: Lock
+    python: str
+    evidence: Evidence
+    tests: Tests
+    #: Files that it reads and that git does not have.
+    missing: tuple[str, ...] = ()
+    pushed: str | None = None
+    schedule: str = ""
+
+
+def land(asked: str | None, here: Path, wishes: Wishes, progress: Callable[[str], None]) -> Landing:
+    """Land a pipeline.
+
+    Raises:
+        NoPipeline: there is none of that name.
+        NoRepository: the project is in no git repository.
+        NotLockable: something is installed that no index has.
+        BuildFailed: the environment cannot be built.
+        NotProvenHere: there the module does not give what its notebook gives.
+        NotebookGone: the notebook is not there.
+        TestsFailed: the tests fail there, or there are none.
+        WouldCommitSecret: something that looks like a credential would be committed.
+        GitFailed: git refused.
+    """
+    module = find_module(asked, here)
+    project = project_of(module.parent)
+    repository = Repository.around(module.parent)
+    notebook = _notebook_of(module, wishes.notebook)
+    recalled = remembered(module.parent, module.stem) or {}
+    python = _python(module, notebook, wishes.python or recalled.get("python"))
+    environment = environment_of(python, project.own / "cache")
+    reading = read_pipeline(module, project, environment)
+    progress("locking what it needs")
+    modules = sorted({name for code in reading.code.values() for name in code.modules})
+    lock = lock_for(environment, modules)
+    progress("building its environment")
+    environments = Environments()
+    landed = environments.python_for(lock)
+    evidence = _proven(module, notebook, environment, modules, lock, landed, recalled, progress)
+    progress("testing it there")
+    tests = run_tests(module, str(landed), pytest=_pytest_for(landed, environments.folder))
+    _refuse_failed(module, tests)
+    contract = _contract(module, wishes)
+    files = _files(module, reading, lock, evidence, contract, wishes.more)
+    top = _at(repository, project.folder)
+    ci = files_for(repository.root) if wishes.ci and not top else {}
+    said = {f"{top}{path}": content for path, content in files.items()}
+    said |= {path: text.encode() for path, text in ci.items() if not (repository.root / path).exists()}
+    _refuse_secrets(said)
+    branch = wishes.branch or f"land/{module.stem}"
+    commit, new = repository.commit(branch, said, _message(reading.pipeline, evidence, lock))
+    for path, content in (*files.items(), *((path, said[path]) for path in ci if path in said)):
+        _write(project.folder / path, content)
+    pushed = None
+    if wishes.push is not None:
+        progress(f"pushing to {wishes.push}")
+        repository.ask("push", "--quiet", wishes.push, f"{branch}:{branch}")
+        pushed = wishes.push
+    return Landing(
+        pipeline=module.stem, branch=branch, commit=commit, new=new, files=tuple(said), lock=lock, python=str(landed),
+        evidence=evidence, tests=tests, missing=tuple(_missing(reading, repository, top, said)), pushed=pushed,
+        schedule=_said_schedule(contract),
+    )  # fmt: skip
+
+
+# -- the notebook and its environment ----------------------------------------------------------------------------------
+
+
+def _notebook_of(module: Path, asked: str | None) -> Path | None:
+    """The notebook that a module was lifted from; None where it was written by hand.
+
+    Raises:
+        NotebookGone: it is not there.
+    """
+    found = _LIFTED.search(ast.get_docstring(ast.parse(module.read_text(encoding="utf-8"))) or "")
+    recalled = remembered(module.parent, module.stem)
+    name = asked or (recalled or {}).get("notebook") or (found["notebook"] if found else None)
+    if name is None:
+        return None
+    path = module.parent / str(name)
+    if not path.is_file():
+        raise NotebookGone(
+            f"{module.stem} was lifted from {name}, which is not there, so it cannot be proven",
+            try_next=f"pilotline land {module.stem} --notebook PATH",
+            notebook=str(name),
+        )
+    return path
+
+
+def _python(module: Path, notebook: Path | None, asked: str | None) -> Path:
+    if notebook is None:
+        return choose_python(module.parent, asked)
+    return find_interpreter(read(notebook), asked).path
+
+
+def _proven(
+    module: Path,
+    notebook: Path | None,
+    environment: Environment,
+    modules: Sequence[str],
+    lock: Lock,
+    landed: Path,
+    recalled: Mapping[str, Any],
+    progress: Callable[[str], None],
+) -> Evidence:
+    if notebook is None:
+        return Evidence(
+            module=module.name, module_sha256=digest_of(module), notebook="", notebook_sha256="", lock=lock.key,
+            outputs={}, proofs=(), not_proven=("it was written by hand: there is no notebook to compare it with",),
+        )  # fmt: skip
+    before = read_evidence(module)
+    options = Options(
+        wants=tuple(recalled.get("wants") or (before.wants if before else ())),
+        allow=tuple(recalled.get("allow") or (before.allow if before else ())),
+        order=recalled.get("order") or (before.order if before else None),  # pyright: ignore[reportArgumentType] - written by us
+        proof=recalled.get("proof") or "full",
+    )
+    known = before is not None and before.stands(module) and before.notebook_sha256 == digest_of(notebook)
+    if known and before is not None and before.lock == lock.key:
+        return before
+    around = lock_for(environment, {*modules, *_imported(read(notebook)), "IPython"})
+    progress("building the environment of the notebook, at the same versions")
+    python = Environments().python_for(around)
+    options = Options(
+        wants=options.wants, allow=options.allow, order=options.order, proof=options.proof, python=str(python)
+    )
+    receipt = prove_module(notebook, module, options, progress, module_python=landed)
+    if receipt.status != "proven":
+        raise _not_proven(module, receipt, lock)
+    return Evidence(
+        module=module.name, module_sha256=digest_of(module), notebook=notebook.name, notebook_sha256=digest_of(notebook),
+        lock=lock.key, outputs={one.name: one.verdict for one in receipt.outputs}, proofs=receipt.proofs,
+        not_proven=receipt.not_proven, wants=options.wants, allow=options.allow, order=options.order, proof=options.proof,
+    )  # fmt: skip
+
+
+def _not_proven(module: Path, receipt: Receipt, lock: Lock) -> NotProvenHere:
+    why = "; ".join(f"{one.code}: {one.message}" for one in receipt.diagnostics) or "it is not said why"
+    return NotProvenHere(
+        f"{module.stem} is not proven in the environment of its lock ({len(lock.versions)} packages,"
+        f" Python {lock.python}); nothing was committed.\n{why}",
+        try_next=f"pilotline lift {receipt.notebook}",
+        notebook=receipt.notebook,
+        codes=[one.code for one in receipt.diagnostics],
+    )
+
+
+def _imported(notebook: Notebook) -> set[str]:
+    """The modules that a notebook imports anywhere."""
+    found: set[str] = set()
+    for cell in notebook.code:
+        try:
+            tree = ast.parse(cell.python)
+        except (SyntaxError, ValueError):
+            continue
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Import):
+                found.update(each.name.partition(".")[0] for each in node.names)
+            elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                found.add(node.module.partition(".")[0])
+    return found
+
+
+def _pytest_for(python: Path, folder: Path) -> Path:
+    """A folder with pytest for the Python of an interpreter, beside the environments; made once."""
+    version = subprocess.run(
+        [python, "-c", "import sys; print('%d.%d' % sys.version_info[:2])"], capture_output=True, text=True, check=True
+    ).stdout.strip()
+    place = folder / f"pytest-{version}"
+    if not (place / "ready").exists():
+        words = ["pip", "install", "--quiet", "--python", str(python), "--target", str(place), "pytest"]
+        done = subprocess.run([find_uv(), *words], capture_output=True, text=True, check=False, cwd=folder)
+        if done.returncode:
+            raise TestsFailed(
+                f"pytest cannot be installed to run the tests with: {done.stderr.strip()[-500:]}",
+                try_next="see whether the index can be reached from here",
+            )
+        (place / "ready").touch()
+    return place
+
+
+def _refuse_failed(module: Path, tests: Tests) -> None:
+    match tests.outcome:
+        case "passed":
+            return
+        case "none":
+            why = f"there is no test_{module.name} beside it"
+        case "failed":
+            why = f"{tests.failed} of its tests fail: {', '.join(tests.names[:5])}\n{tests.said}"
+        case "broken":
+            why = f"its tests cannot be run\n{tests.said}"
+    raise TestsFailed(
+        f"{module.stem} was not landed, for {why}",
+        try_next=f"pytest test_{module.name}",
+        failed=list(tests.names),
+    )
+
+
+# -- what is committed -------------------------------------------------------------------------------------------------
+
+
+def _contract(module: Path, wishes: Wishes) -> str:
+    """The contract with its schedule and owner, all else as somebody wrote it."""
+    path = module.with_suffix(".toml")
+    text = path.read_text(encoding="utf-8") if path.exists() else ""
+    for key, value in (("owner", wishes.owner), ("schedule", wishes.schedule)):
+        if value:
+            text = _with_key(text, key, value)
+    return text
+
+
+def _with_key(text: str, key: str, value: str) -> str:
+    line = f'{key} = "{value}"'
+    head, table, rest = re.match(r"(?s)(.*?)((?:^|\n)\[|\Z)(.*)", text).groups()  # pyright: ignore[reportOptionalMemberAccess] - matches all
+    there = re.compile(rf"^{key}[ \t]*=.*$", re.MULTILINE)
+    if there.search(head):
+        return there.sub(lambda _: line, head, count=1) + table + rest
+    return f"{head.rstrip()}\n{line}\n{table}{rest}".lstrip("\n")
+
+
+def _said_schedule(contract: str) -> str:
+    import tomllib
+
+    found = tomllib.loads(contract).get("schedule", "")
+    return found if isinstance(found, str) else ""
+
+
+def _files(
+    module: Path, reading: Reading, lock: Lock, evidence: Evidence, contract: str, more: Sequence[str]
+) -> dict[str, bytes]:
+    """What is committed: path from the project's folder -> content."""
+    project = project_of(module.parent).folder
+    found: dict[str, bytes] = {}
+
+    def add(path: Path, content: bytes | None = None) -> None:
+        found[path.relative_to(project).as_posix()] = path.read_bytes() if content is None else content
+
+    for path in (module, *reading.local):
+        add(Path(path))
+    if contract:
+        add(module.with_suffix(".toml"), contract.encode())
+    add(lock_path(module), lock.text.encode())
+    add(evidence_path(module), evidence.as_text().encode())
+    test = module.with_name(f"test_{module.name}")
+    add(test)
+    data = test.with_name(f"{test.stem}_data")
+    for path in sorted(data.rglob("*")) if data.is_dir() else ():
+        if path.is_file() and "__pycache__" not in path.parts:
+            add(path)
+    for name in _OF_PROJECT:
+        if (project / name).is_file():
+            add(project / name)
+    for name in more:
+        path = (project / name).resolve()
+        if not path.is_relative_to(project) or not path.exists():
+            raise UsageError(f"{name} is no file of the project", try_next="--with PATH, from the project's folder")
+        for each in sorted(path.rglob("*")) if path.is_dir() else (path,):
+            if each.is_file():
+                add(each)
+    return found
+
+
+def _at(repository: Repository, folder: Path) -> str:
+    """Where a folder is in its repository, to put before a path: empty, or ``analysis/shop/``."""
+    place = folder.resolve().relative_to(repository.root.resolve()).as_posix()
+    return "" if place == "." else f"{place}/"
+
+
+def _refuse_secrets(files: Mapping[str, bytes]) -> None:
+    for path, content in files.items():
+        try:
+            text = content.decode()
+        except UnicodeDecodeError:
+            continue
+        if path.endswith((".lock", ".proof.json", ".csv", ".json")):
+            continue
+        found = next(iter(in_text(text)), None)
+        if found is not None:
+            raise WouldCommitSecret(
+                f"{path} holds what looks like a credential ({found.what}); nothing was committed",
+                try_next="read it from the environment: [secrets] in the contract names the variables",
+                path=path,
+            )
+
+
+def _message(pipeline: Pipeline, evidence: Evidence, lock: Lock) -> str:
+    proof = (
+        f"Proven equal to {evidence.notebook} in the environment of its lock: {', '.join(evidence.outputs)}."
+        if evidence.notebook
+        else "Written by hand: its tests passed in the environment of its lock."
+    )
+    summary = f"\n{pipeline.summary}\n" if pipeline.summary else ""
+    return f"Land {pipeline.name}\n{summary}\n{proof}\nPython {lock.python}, {len(lock.versions)} packages.\n"
+
+
+def _missing(reading: Reading, repository: Repository, top: str, committed: Mapping[str, bytes]) -> Iterator[str]:
+    """Files that the pipeline reads by default, and that neither git nor this landing has."""
+    for parameter in reading.pipeline.parameters:
+        value = parameter.default if parameter.kind == "file" else None
+        for text in re.findall(r"[\"']([^\"']+)[\"']", str(value or "")):
+            path = f"{top}{text}"
+            there = (reading.pipeline.folder / text).exists() and not Path(text).is_absolute()
+            if there and path not in committed and not repository.tracked(path):
+                yield text
+
+
+def _write(path: Path, content: bytes) -> None:
+    if path.exists() and path.read_bytes() == content:
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(f".{path.name}.tmp")
+    beside.write_bytes(content)
+    beside.replace(path)

@@ -1,0 +1,212 @@
+"""A landed pipeline is proven and tested in the environment of its lock, and committed without touching anything else."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pilotline.domain.errors import PilotlineError
+from pilotline.factory.environments import find_uv
+from pilotline.lab.evidence import read_evidence
+from pilotline.lab.landing import Wishes, land
+from pilotline.lab.lifting import Options, lift_notebook
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+NOTEBOOK = """\
+# %%
+import iniconfig
+
+# %%
+prices = [2.5, 4.0, 1.5]
+kept = [price for price in prices if price > 2]
+total = sum(kept) + len(iniconfig.IniConfig.__name__)
+
+# %%
+print("a dead end")
+
+# %%
+total
+"""
+
+
+@pytest.fixture(scope="session")
+def python(tmp_path_factory) -> Path:
+    """The interpreter that the analyst works with."""
+    folder = tmp_path_factory.mktemp("analyst") / "env"
+    subprocess.run([find_uv(), "venv", "-q", "--python", sys.executable, str(folder)], check=True)
+    python = folder / "bin" / "python"
+    subprocess.run([find_uv(), "pip", "install", "-q", "--python", python, "iniconfig==1.1.1"], check=True)
+    return python
+
+
+@pytest.fixture(scope="session")
+def environments(tmp_path_factory) -> Path:
+    return tmp_path_factory.mktemp("environments")
+
+
+class Shop:
+    """A repository with a lifted pipeline that nobody has committed."""
+
+    def __init__(self, folder: Path, python: Path, within: str = "") -> None:
+        self.root = folder / "repository"
+        self.folder = self.root / within
+        self.folder.mkdir(parents=True)
+        self.python = python
+        self.git("init", "-q", "-b", "main")
+        self.git("config", "user.name", "ann")
+        self.git("config", "user.email", "ann@example.org")
+
+    def git(self, *words: str) -> str:
+        done = subprocess.run(["git", *words], cwd=self.root, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        return done.stdout.rstrip("\n")
+
+    def lift(self) -> None:
+        (self.folder / "explore.py").write_text(NOTEBOOK)
+        receipt = lift_notebook(
+            self.folder / "explore.py", Options(wants=("total",), python=str(self.python), name="sums"), lambda _: None
+        )
+        assert receipt.status == "proven", receipt.as_text()
+
+    def land(self, **wishes: object):
+        return land("sums", self.folder, Wishes(**wishes), lambda _: None)
+
+    def files(self, branch: str = "land/sums") -> set[str]:
+        return set(self.git("ls-tree", "-r", "--name-only", branch).splitlines())
+
+    def refused(self, **wishes: object) -> PilotlineError:
+        before = self.git("for-each-ref")
+        with pytest.raises(PilotlineError) as caught:
+            self.land(**wishes)
+        assert self.git("for-each-ref") == before
+        return caught.value
+
+
+@pytest.fixture
+def shop(tmp_path, python, environments, monkeypatch) -> Shop:
+    monkeypatch.setenv("PILOTLINE_ENVIRONMENTS", str(environments))
+    made = Shop(tmp_path, python)
+    (made.root / "README").write_text("ours\n")
+    made.git("add", "README")
+    made.git("commit", "-qm", "first")
+    made.lift()
+    return made
+
+
+def test_what_is_landed_is_the_pipeline_with_all_that_it_needs_and_nothing_else(shop):
+    (shop.root / "README").write_text("changed\n")
+    (shop.root / "staged").write_text("by hand\n")
+    shop.git("add", "staged")
+    before = shop.git("status", "--porcelain", "--", "README", "staged"), shop.git("rev-parse", "HEAD")
+    landing = shop.land(schedule="0 6 * * *", owner="ann")
+    assert landing.new
+    assert shop.files() == {
+        "README", "sums.py", "sums.toml", "sums.lock", "sums.proof.json", "test_sums.py", ".github/workflows/pilotline.yml",
+        "Dockerfile", ".dockerignore",
+    }  # fmt: skip
+    assert shop.git("show", "land/sums:README") == "ours"
+    assert (shop.git("status", "--porcelain", "--", "README", "staged"), shop.git("rev-parse", "HEAD")) == before
+    assert shop.git("branch", "--show-current") == "main"
+    contract = shop.git("show", "land/sums:sums.toml")
+    assert 'schedule = "0 6 * * *"' in contract.splitlines()
+    assert 'owner = "ann"' in contract.splitlines()
+    assert "iniconfig==1.1.1" in shop.git("show", "land/sums:sums.lock")
+    told = json.loads(shop.git("show", "land/sums:sums.proof.json"))
+    assert (told["notebook"], told["outputs"]) == ("explore.py", {"total": "equal"})
+    assert landing.tests.passed > 0
+    assert read_evidence(shop.folder / "sums.py").stands(shop.folder / "sums.py")
+    again = shop.land()
+    assert (again.new, again.commit) == (False, landing.commit)
+
+
+def test_landing_again_goes_on_from_what_is_there(shop):
+    first = shop.land()
+    with (shop.folder / "sums.py").open("a") as module:
+        module.write("\n# A remark.\n")
+    (shop.root / "more").write_text("meanwhile\n")
+    shop.git("add", "more")
+    shop.git("commit", "-qm", "second")
+    second = shop.land()
+    assert second.new
+    assert shop.git("merge-base", first.commit, second.commit) == first.commit
+    assert "more" in shop.files()
+    assert "# A remark." in shop.git("show", "land/sums:sums.py")
+
+
+def test_a_module_that_gives_something_else_is_not_landed(shop):
+    text = (shop.folder / "sums.py").read_text()
+    assert "> 2" in text
+    (shop.folder / "sums.py").write_text(text.replace("> 2", "> 3"))
+    error = shop.refused()
+    assert error.code == "PL557"
+    assert "total differs" in error.message
+
+
+def test_a_module_that_its_tests_refuse_is_not_landed(shop):
+    with (shop.folder / "test_sums.py").open("a") as tests:
+        tests.write("\n\ndef test_of_mine():\n    assert False\n")
+    error = shop.refused()
+    assert (error.code, error.facts["failed"]) == ("PL558", ["test_of_mine"])
+    (shop.folder / "test_sums.py").unlink()
+    assert shop.refused().code == "PL558"
+
+
+def test_a_credential_is_not_committed(shop):
+    with (shop.folder / "sums.toml").open("a") as contract:
+        contract.write('# password = "hunter2-Zq81xPl0w"\n# postgresql://ann:hunter2Zq81xPl0w@db/orders\n')
+    error = shop.refused()
+    assert error.code == "PL559"
+    assert "hunter2" not in error.message
+
+
+def test_a_pipeline_written_by_hand_is_tested_and_says_that_there_was_nothing_to_prove(shop):
+    (shop.folder / "hand.py").write_text(
+        '"""By hand."""\n\n\ndef one() -> int:\n    return 1\n\n\ndef pipeline():\n    number = one()\n    return {"number": number}\n'
+    )
+    (shop.folder / "test_hand.py").write_text("import hand\n\n\ndef test_one():\n    assert hand.one() == 1\n")
+    landing = land("hand", shop.folder, Wishes(python=str(shop.python)), lambda _: None)
+    assert landing.evidence.notebook == ""
+    assert "written by hand" in landing.evidence.not_proven[0]
+    assert landing.lock.versions == {}
+    assert {"hand.py", "hand.lock", "test_hand.py"} <= shop.files("land/hand")
+    assert "sums.py" not in shop.files("land/hand")
+
+
+def test_a_project_in_a_subfolder_of_a_repository_without_commits(tmp_path, python, environments, monkeypatch):
+    monkeypatch.setenv("PILOTLINE_ENVIRONMENTS", str(environments))
+    shop = Shop(tmp_path, python, within="analysis/shop")
+    shop.lift()
+    landing = shop.land()
+    assert landing.new
+    assert shop.files() == {
+        f"analysis/shop/{name}" for name in ("sums.py", "sums.toml", "sums.lock", "sums.proof.json", "test_sums.py")
+    }
+
+
+def test_it_is_pushed_to_a_bare_repository(shop, tmp_path):
+    subprocess.run(["git", "init", "-q", "--bare", str(tmp_path / "bare")], check=True)
+    shop.git("remote", "add", "origin", str(tmp_path / "bare"))
+    landing = shop.land(push="origin")
+    assert shop.git("ls-remote", "origin", "land/sums").split()[0] == landing.commit
+
+
+def test_what_stands_in_the_way_is_said_by_code(shop, tmp_path):
+    shop.git("checkout", "-qb", "land/sums")
+    assert shop.refused().code == "PL556"
+    shop.git("checkout", "-q", "main")
+    (shop.folder / "explore.py").unlink()
+    assert shop.refused().code == "PL560"
+    alone = tmp_path / "alone"
+    alone.mkdir()
+    (alone / "hand.py").write_text(
+        "def one():\n    return 1\n\n\ndef pipeline():\n    a = one()\n    return {'a': a}\n"
+    )
+    with pytest.raises(PilotlineError) as caught:
+        land("hand", alone, Wishes(), lambda _: None)
+    assert (caught.value.code, caught.value.try_next) == ("PL554", f"git init {alone}")
