@@ -82,6 +82,7 @@ COMMANDS: tuple[Command, ...] = (
     ),
     Command("sql", "pilotline.cli.sql", "ask the tables of a branch a question in SQL"),
     Command("serve", "pilotline.cli.serve", "serve the tables to DuckDB, Polars, Spark and others, for reading"),
+    Command("alerts", "pilotline.cli.alerts", "show what failed or is late, and tell its owners"),
     Command("explain", "pilotline.cli.explain", "print what an error code means and what to do"),
 )
 

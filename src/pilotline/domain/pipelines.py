@@ -8,8 +8,10 @@ and when they are made. Without a contract the defaults hold: replace the table,
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, cast
 
 from pilotline.domain.checks import Check, check_of, toml_of
 from pilotline.domain.errors import UsageError, did_you_mean
@@ -129,6 +131,8 @@ class TableContract:
     mode: WriteMode = field(default_factory=Replace)
     #: How its files are divided and sorted; None: as they are.
     layout: SetLayout | None = None
+    #: The longest that readers are promised to wait for the next publish; None: nothing is promised.
+    fresh: timedelta | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -188,7 +192,7 @@ class Pipeline:
 
 
 _TOP = ("namespace", "owner", "schedule", "seed", "partition", "changes", "tables", "repeatable", "secrets")
-_TABLE = ("table", "mode", "partition_by", "sort_by", "checks", "allow_schema_change")
+_TABLE = ("table", "mode", "partition_by", "sort_by", "checks", "allow_schema_change", "fresh")
 _REACHES = ("network", "clock", "files", "processes")
 
 
@@ -232,7 +236,7 @@ def contract_of(raw: Mapping[str, Any], *, namespace: str, path: str) -> Contrac
             mode = Replace(allow_schema_change=True)
         layout = SetLayout(partition_by=_list(path, own, "partition_by"), sort_by=_list(path, own, "sort_by"))
         said = "partition_by" in own or "sort_by" in own
-        tables[output] = TableContract(table=table, mode=mode, layout=layout if said else None)
+        tables[output] = TableContract(table=table, mode=mode, layout=layout if said else None, fresh=_span(path, own))
         listed = own.get("checks", [])
         if not isinstance(listed, list) or not all(isinstance(item, dict) for item in cast("list[object]", listed)):
             raise _bad(path, f"checks of {where} is a list of tables, as in checks = [{{not_null = ['day']}}]")
@@ -250,6 +254,34 @@ def contract_of(raw: Mapping[str, Any], *, namespace: str, path: str) -> Contrac
         repeatable=_repeatable(path, raw),
         secrets=_secrets(path, raw),
     )
+
+
+_SPAN: Final = re.compile(r"(\d+)\s*(min|m|h|d)")
+_UNITS: Final = {
+    "min": timedelta(minutes=1),
+    "m": timedelta(minutes=1),
+    "h": timedelta(hours=1),
+    "d": timedelta(days=1),
+}
+
+
+def _span(path: str, raw: Mapping[str, Any]) -> timedelta | None:
+    """A promise such as ``24h``."""
+    text = _text(path, raw, "fresh")
+    if not text:
+        return None
+    found = _SPAN.fullmatch(text.strip())
+    if found is None or int(found[1]) == 0:
+        raise _bad(path, f"fresh is {text!r}: 90m, 24h or 7d.")
+    return int(found[1]) * _UNITS[found[2]]
+
+
+def _span_said(span: timedelta) -> str:
+    minutes = int(span.total_seconds() // 60)
+    for size, unit in ((24 * 60, "d"), (60, "h")):
+        if minutes % size == 0:
+            return f"{minutes // size}{unit}"
+    return f"{minutes}m"
 
 
 def _secrets(path: str, raw: Mapping[str, Any]) -> dict[str, str]:
@@ -329,6 +361,8 @@ def toml_of_contract(contract: Contract, *, comments: Mapping[str, str] | None =
         lines.append(f'mode = "{describe_mode(own.mode)}"')
         if isinstance(own.mode, Replace) and own.mode.allow_schema_change:
             lines.append("allow_schema_change = true")
+        if own.fresh is not None:
+            lines.append(f'fresh = "{_span_said(own.fresh)}"')
         if own.layout is not None:
             lines += [
                 f"{key} = {json.dumps(list(terms))}"

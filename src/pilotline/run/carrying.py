@@ -259,7 +259,7 @@ class _Carrier:
         self.lake.create_branch(wanted, self.plan.base, owner=self.author, run=run_name(self.number))
         self.branch = wanted
         self.records.opened(self.number, wanted)
-        self._tell("branch", branch=wanted, run=run_name(self.number))
+        self._tell("branch", branch=wanted, run=run_name(self.number), publishes=self.plan.publishes)
         outputs = self._compute()
         made = tuple(self._keep(output) for output in outputs)
         for _ in range(_TRIES):

@@ -86,6 +86,14 @@ class Project:
             return None
         return s3_place(url, endpoint=self._setting("endpoint", "lake"), region=self._setting("region", "lake"))
 
+    def alert_setting(self, name: str) -> str | None:
+        """What ``[alerts]`` in the settings says.
+
+        Raises:
+            BadSettings: they cannot be understood.
+        """
+        return self._setting(name, "alerts")
+
     def _setting(self, name: str, *within: str) -> str | None:
         """A setting in ``pilotline.toml``, or in ``[tool.pilotline]`` of ``pyproject.toml``."""
         import tomllib

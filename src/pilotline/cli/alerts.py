@@ -1,0 +1,85 @@
+"""Show what is wrong: failed pipelines, tables older than promised, runs that take longer than usual; and tell people.
+
+pilotline alerts --send          look, and send what is new; for a timer, where no factory runs
+pilotline alerts --test          send a message to each channel
+
+Each problem is told once, and its end once, by the channels that [alerts] in the settings names.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pilotline.domain.errors import UsageError
+
+if TYPE_CHECKING:
+    from argparse import ArgumentParser, Namespace
+
+    from pilotline.cli.terminal import Out
+    from pilotline.factory.alerting import Channel
+
+NAME = "alerts"
+HELP = "show what failed or is late, and tell its owners"
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Whether to send, and what to list."""
+    parser.add_argument("--send", action="store_true", help="look, and send what is new")
+    parser.add_argument("--test", action="store_true", help="send a message to each channel, and stop")
+    parser.add_argument("--all", action="store_true", help="list the last fifty, those that are over among them")
+
+
+def run(args: Namespace, out: Out) -> int:
+    """Look, send if asked to, and list.
+
+    Raises:
+        UsageError: there is no channel to test.
+    """
+    from pilotline.cli.lakes import age
+    from pilotline.factory.alerting import Alerting, promises_of
+    from pilotline.factory.channels import channels_of
+    from pilotline.run.opening import lake_of
+    from pilotline.run.projects import project_of
+
+    project = project_of(Path.cwd())
+    channels = channels_of(project)
+    if args.test:
+        return _test(channels, out)
+    alerting = Alerting(lake_of(project).database)
+    sent = 0
+    if args.send:
+        alerting.look(promises_of(project), channels)
+        sent = alerting.deliver(channels)
+    found = alerting.lately() if args.all else alerting.open()
+    for one in found:
+        word = "recovered" if one.closed else "opened"
+        out.say(f"{out.styled(one.kind, 'green' if one.closed else 'red'):<8} {one.said(word)}  ({age(one.opened)})")
+    if not found:
+        out.say("nothing is wrong" + ("" if args.send else ", as far as was looked: pilotline alerts --send"))
+    out.document(
+        {"alerts": [one.as_json() for one in found], "sent": sent, "channels": [each.name for each in channels]}
+    )
+    return 0
+
+
+def _test(channels: tuple[Channel, ...], out: Out) -> int:
+    from pilotline.factory.alerting import Alert, News, NotDelivered
+
+    if not channels:
+        raise UsageError("no channel is set: [alerts] webhook, slack or smtp", try_next="pilotline explain PL573")
+    alert = Alert(
+        id=0, kind="late", subject="a.table", owner="", because="this is a test", run=None,
+        opened=datetime.now(UTC), closed=None,
+    )  # fmt: skip
+    failed: list[NotDelivered] = []
+    for channel in channels:
+        try:
+            channel.send([News(alert=alert, word="opened")])
+            out.say(f"{channel.name}: sent")
+        except NotDelivered as error:
+            failed.append(error)
+            out.say(f"{channel.name}: {error.message}")
+    out.document({"channels": [each.name for each in channels], "failed": [each.as_json() for each in failed]})
+    return 1 if failed else 0

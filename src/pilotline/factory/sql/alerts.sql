@@ -1,0 +1,81 @@
+-- clock --
+SELECT CURRENT_TIMESTAMP;
+
+-- open_alerts --
+SELECT id, kind, subject, owner, because, run, opened, closed FROM alert WHERE closed IS NULL ORDER BY id;
+
+-- alerts_lately --
+SELECT id, kind, subject, owner, because, run, opened, closed FROM alert ORDER BY id DESC LIMIT :limit;
+
+-- open_alert --
+-- No row comes back where it is open already.
+INSERT INTO alert (kind, subject, owner, because, run, opened)
+VALUES (:kind, :subject, :owner, :because, :run, :opened)
+ON CONFLICT (kind, subject) WHERE closed IS NULL DO NOTHING
+RETURNING id;
+
+-- close_alert --
+UPDATE alert SET closed = :closed WHERE id = :id AND closed IS NULL RETURNING id;
+
+-- add_delivery --
+INSERT INTO delivery (alert, news, channel, due) VALUES (:alert, :news, :channel, :due)
+ON CONFLICT (alert, news, channel) DO NOTHING;
+
+-- forget_untold --
+-- What was over before anybody was told of it needs no message at all.
+DELETE FROM delivery WHERE alert = :alert AND news = 'opened' AND done IS NULL AND attempts = 0 RETURNING channel;
+
+-- claim_deliveries --
+UPDATE delivery SET claimed_until = :until, attempts = attempts + 1
+WHERE channel = :channel AND done IS NULL AND due <= :now AND (claimed_until IS NULL OR claimed_until < :now)
+RETURNING alert, news, attempts;
+
+-- alert_by_id --
+SELECT id, kind, subject, owner, because, run, opened, closed FROM alert WHERE id = :id;
+
+-- delivered --
+UPDATE delivery SET done = :done, claimed_until = NULL, because = '' WHERE alert = :alert AND news = :news AND channel = :channel
+RETURNING alert;
+
+-- not_delivered --
+UPDATE delivery SET due = :due, claimed_until = NULL, because = :because, done = :done
+WHERE alert = :alert AND news = :news AND channel = :channel
+RETURNING alert;
+
+-- deliveries_of --
+SELECT news, channel, due, attempts, done, because FROM delivery WHERE alert = :alert ORDER BY news, channel;
+
+-- pipelines_run --
+-- Each name once, found by jumping along the index: a million runs cost no more than a hundred.
+WITH RECURSIVE name (pipeline) AS (
+    SELECT min(pipeline) FROM run
+    UNION ALL
+    SELECT (SELECT min(r.pipeline) FROM run AS r WHERE r.pipeline > name.pipeline) FROM name WHERE name.pipeline IS NOT NULL
+)
+SELECT pipeline FROM name WHERE pipeline IS NOT NULL;
+
+-- ended_lately --
+SELECT number, state, because, author, began, ended FROM run
+WHERE pipeline = :pipeline AND onto = 'main' AND ended IS NOT NULL AND state <> 'cancelled'
+ORDER BY number DESC
+LIMIT 20;
+
+-- kept_back --
+-- Whether a run was asked not to publish: then nobody waits for it.
+SELECT facts FROM run_event WHERE run = :run AND kind = 'branch' ORDER BY seq LIMIT 1;
+
+-- going_on --
+SELECT number, pipeline, author, began FROM run WHERE state IN ('pending', 'running') ORDER BY number;
+
+-- last_made --
+-- When a table was last made, and by which pipeline.
+SELECT r.pipeline, r.ended FROM lineage AS l JOIN run AS r ON r.number = l.run
+WHERE l.kind = 'table' AND l.direction = 'out' AND l.name = :name AND r.state = 'published' AND r.onto = 'main'
+ORDER BY r.number DESC
+LIMIT 1;
+
+-- last_unchanged --
+-- A run that found nothing to do says that the tables are as new as their sources.
+SELECT ended FROM run WHERE pipeline = :pipeline AND onto = 'main' AND state = 'unchanged' AND because LIKE :said
+ORDER BY number DESC
+LIMIT 1;
