@@ -279,7 +279,7 @@ def _span(path: str, raw: Mapping[str, Any]) -> timedelta | None:
 def _span_said(span: timedelta) -> str:
     minutes = int(span.total_seconds() // 60)
     for size, unit in ((24 * 60, "d"), (60, "h")):
-        if minutes % size == 0:
+        if minutes % size == 0 and (unit == "h" or minutes >= 2 * size):
             return f"{minutes // size}{unit}"
     return f"{minutes}m"
 
