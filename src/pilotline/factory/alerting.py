@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, TypeAlias
 
 from pilotline.domain.errors import FactoryError
 from pilotline.lake.database import named_statements
+from pilotline.run.records import SQL as RUNS
+from pilotline.run.records import Records
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -170,8 +172,6 @@ class Alerting:
     """
 
     def __init__(self, database: Database) -> None:
-        from pilotline.run.records import Records
-
         self._database = database
         Records(database)
         database.register("alerts", MIGRATIONS)
@@ -275,7 +275,7 @@ class Alerting:
 
     def _problems(self, tx: Session, promises: Iterable[Promise], now: datetime) -> Iterable[_Problem]:
         usual: dict[str, timedelta] = {}
-        for (pipeline,) in tx.execute(SQL["pipelines_run"]):
+        for (pipeline,) in tx.execute(RUNS["pipelines_run"]):
             rows = [row for row in tx.execute(SQL["ended_lately"], pipeline=pipeline) if not _kept_back(tx, row)]
             if rows and rows[0][1] == "failed":
                 number, _, because, author, _, _ = rows[0]

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pilotline.factory.alerting import Channel, News
     from pilotline.run.projects import Project
 
-__all__ = ["Mail", "Slack", "Webhook", "channels_of"]
+__all__ = ["Mail", "Slack", "Webhook", "channels_of", "post_json"]
 
 _TIMEOUT: Final = 15.0
 _MOST_LINES: Final = 20
@@ -38,7 +38,7 @@ class Webhook:
     def send(self, news: Sequence[News]) -> None:
         """See ``Channel.send``."""
         alerts = [{**each.alert.as_json(), "news": each.word, "text": each.text} for each in news]
-        _post(self.url, {"text": _text(news), "alerts": alerts})
+        post_json(self.url, {"text": _text(news), "alerts": alerts})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +51,7 @@ class Slack:
     def send(self, news: Sequence[News]) -> None:
         """See ``Channel.send``."""
         text = _text(news, marks={"opened": ":red_circle: ", "recovered": ":large_green_circle: "})
-        _post(self.url, {"text": text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")})
+        post_json(self.url, {"text": text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,9 +136,15 @@ def _message(sender: str, to: str, news: Sequence[News]) -> EmailMessage:
     return message
 
 
-def _post(url: str, document: Mapping[str, Any]) -> None:
+def post_json(url: str, document: Mapping[str, Any], *, bearer: str = "") -> None:
+    """Post one JSON document to an http or https address.
+
+    Raises:
+        NotDelivered: it was not taken.
+    """
+    headers = {"Content-Type": "application/json", **({"Authorization": f"Bearer {bearer}"} if bearer else {})}
     request = urllib.request.Request(  # noqa: S310 - http or https, as the settings were checked for
-        url, data=json.dumps(document).encode(), headers={"Content-Type": "application/json"}, method="POST"
+        url, data=json.dumps(document).encode(), headers=headers, method="POST"
     )
     try:
         with urllib.request.urlopen(request, timeout=_TIMEOUT):  # noqa: S310 - as above

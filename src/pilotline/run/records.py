@@ -212,6 +212,14 @@ class Records:
         """The last runs, newest first."""
         return tuple(_run(row) for row in self._rows("list_runs", limit=limit))
 
+    def pipelines(self) -> tuple[str, ...]:
+        """The pipelines that were ever run, by name."""
+        return tuple(row[0] for row in self._rows("pipelines_run"))
+
+    def after(self, number: int, limit: int = 500) -> tuple[Run, ...]:
+        """Runs after one of them, oldest first."""
+        return tuple(_run(row) for row in self._rows("runs_after", number=number, limit=limit))
+
     def last_run(self, pipeline: str) -> Run:
         """The last run of a pipeline, whatever became of it.
 

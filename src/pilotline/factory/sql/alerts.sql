@@ -45,15 +45,6 @@ RETURNING alert;
 -- deliveries_of --
 SELECT news, channel, due, attempts, done, because FROM delivery WHERE alert = :alert ORDER BY news, channel;
 
--- pipelines_run --
--- Each name once, found by jumping along the index: a million runs cost no more than a hundred.
-WITH RECURSIVE name (pipeline) AS (
-    SELECT min(pipeline) FROM run
-    UNION ALL
-    SELECT (SELECT min(r.pipeline) FROM run AS r WHERE r.pipeline > name.pipeline) FROM name WHERE name.pipeline IS NOT NULL
-)
-SELECT pipeline FROM name WHERE pipeline IS NOT NULL;
-
 -- ended_lately --
 SELECT number, state, because, author, began, ended FROM run
 WHERE pipeline = :pipeline AND onto = 'main' AND ended IS NOT NULL AND state <> 'cancelled'

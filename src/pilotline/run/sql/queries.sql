@@ -205,3 +205,16 @@ WHERE place <= 5;
 -- last_run --
 SELECT number, pipeline, module, state, onto, branch, base, outcome, parameters, environment, author, began, ended, resumes, commit_id, because
 FROM run WHERE pipeline = :pipeline ORDER BY number DESC LIMIT 1;
+
+-- pipelines_run --
+-- Each name once, found by jumping along the index: a million runs cost no more than a hundred.
+WITH RECURSIVE name (pipeline) AS (
+    SELECT min(pipeline) FROM run
+    UNION ALL
+    SELECT (SELECT min(r.pipeline) FROM run AS r WHERE r.pipeline > name.pipeline) FROM name WHERE name.pipeline IS NOT NULL
+)
+SELECT pipeline FROM name WHERE pipeline IS NOT NULL;
+
+-- runs_after --
+SELECT number, pipeline, module, state, onto, branch, base, outcome, parameters, environment, author, began, ended, resumes, commit_id, because
+FROM run WHERE number > :number ORDER BY number LIMIT :limit;

@@ -1,0 +1,121 @@
+"""Runs as OpenLineage events: what other catalogs, such as Marquez or DataHub, understand.
+
+Made from the rows that a run left, so that they can be made again at any time, and are the same then.
+"""
+
+from __future__ import annotations
+
+import json
+import uuid
+from typing import TYPE_CHECKING, Any, Final
+
+from pilotline import __version__
+from pilotline.domain.tables import NoSuchTable, TableName
+from pilotline.lake.errors import LakeError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from pilotline.lake.catalog import CatalogReader
+    from pilotline.run.records import Records, Run
+
+__all__ = ["as_lines", "events_of"]
+
+_PRODUCER: Final = f"https://github.com/pilotline/pilotline/tree/{__version__}"
+_SPEC: Final = "https://openlineage.io/spec/2-0-2/OpenLineage.json"
+_FACETS: Final = "https://openlineage.io/spec/facets"
+_ENDS: Final = {"published": "COMPLETE", "unchanged": "COMPLETE", "failed": "FAIL", "cancelled": "ABORT"}
+#: Runs of one database have the same ids wherever the events are made.
+_IDS: Final = uuid.UUID("0d7d6f0c-3b0e-5b7e-9a52-6c1c7f1d9b11")
+
+
+def events_of(run: Run, records: Records, lake: CatalogReader, namespace: str) -> tuple[Mapping[str, Any], ...]:
+    """The events of one run: that it began, and what became of it once it has ended.
+
+    Args:
+        run: which.
+        records: the rows of runs.
+        lake: for the columns of its tables.
+        namespace: of the project.
+    """
+    identity = str(uuid.uuid5(_IDS, f"{namespace}/{run.name}/{run.began.isoformat()}"))
+    job = {"namespace": namespace, "name": run.pipeline, "facets": _job_facets(run)}
+    start = {
+        "eventType": "START",
+        "eventTime": run.began.isoformat(),
+        "run": {"runId": identity, "facets": _engine()},
+        "job": job,
+        "inputs": [],
+        "outputs": [],
+        **_head(),
+    }
+    if run.ended is None or run.state not in _ENDS:
+        return (start,)
+    rows = records.rows_of("lineage", run.number)
+    end = {
+        "eventType": _ENDS[run.state],
+        "eventTime": run.ended.isoformat(),
+        "run": {"runId": identity, "facets": {**_engine(), **_error(run)}},
+        "job": job,
+        "inputs": [_dataset(row, run, lake, namespace) for row in rows if row[0] == "in"],
+        "outputs": [_dataset(row, run, lake, namespace) for row in rows if row[0] == "out"],
+        **_head(),
+    }
+    return start, end
+
+
+def _head() -> dict[str, str]:
+    return {"producer": _PRODUCER, "schemaURL": f"{_SPEC}#/$defs/RunEvent"}
+
+
+def _facet(name: str, version: str, /, **facts: object) -> dict[str, object]:
+    return {"_producer": _PRODUCER, "_schemaURL": f"{_FACETS}/{version}/{name}.json#/$defs/{name}", **facts}
+
+
+def _job_facets(run: Run) -> dict[str, object]:
+    kind = _facet("JobTypeJobFacet", "2-0-3", processingType="BATCH", integration="PILOTLINE", jobType="PIPELINE")
+    owner = _facet("OwnershipJobFacet", "1-0-1", owners=[{"name": run.author}])
+    return {"jobType": kind, "ownership": owner}
+
+
+def _engine() -> dict[str, object]:
+    engine = _facet("ProcessingEngineRunFacet", "1-1-1", name="pilotline", version=__version__)
+    return {"processing_engine": engine}
+
+
+def _error(run: Run) -> dict[str, object]:
+    if run.state != "failed":
+        return {}
+    return {
+        "errorMessage": _facet(
+            "ErrorMessageRunFacet", "1-0-1", message=run.because.partition("\n")[0], programmingLanguage="python"
+        )
+    }
+
+
+def _dataset(row: tuple[Any, ...], run: Run, lake: CatalogReader, namespace: str) -> dict[str, object]:
+    direction, kind, name, state, _, count = row
+    facets: dict[str, object] = {"version": _facet("DatasetVersionDatasetFacet", "1-0-1", datasetVersion=str(state))}
+    if kind == "table":
+        columns = _columns(lake, name, run.commit if direction == "out" and run.commit else run.base)
+        if columns:
+            facets["schema"] = _facet("SchemaDatasetFacet", "1-1-1", fields=columns)
+    made: dict[str, object] = {"namespace": f"{namespace}:{kind}", "name": name, "facets": facets}
+    if direction == "out" and count is not None:
+        made["outputFacets"] = {
+            "outputStatistics": _facet("OutputStatisticsOutputDatasetFacet", "1-0-2", rowCount=int(count))
+        }
+    return made
+
+
+def _columns(lake: CatalogReader, name: str, commit: str) -> list[dict[str, str]]:
+    try:
+        info = lake.table(TableName.parse(name), commit)
+    except (NoSuchTable, LakeError):
+        return []
+    return [{"name": column.name, "type": column.type} for column in info.columns]
+
+
+def as_lines(events: Iterable[Mapping[str, Any]]) -> str:
+    """A line of JSON an event."""
+    return "".join(json.dumps(event) + "\n" for event in events)
