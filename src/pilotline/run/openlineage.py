@@ -73,7 +73,7 @@ def _facet(name: str, version: str, /, **facts: object) -> dict[str, object]:
 
 
 def _job_facets(run: Run) -> dict[str, object]:
-    kind = _facet("JobTypeJobFacet", "2-0-3", processingType="BATCH", integration="PILOTLINE", jobType="PIPELINE")
+    kind = _facet("JobTypeJobFacet", "2-0-4", processingType="BATCH", integration="PILOTLINE", jobType="PIPELINE")
     owner = _facet("OwnershipJobFacet", "1-0-1", owners=[{"name": run.author}])
     return {"jobType": kind, "ownership": owner}
 
@@ -99,7 +99,7 @@ def _dataset(row: tuple[Any, ...], run: Run, lake: CatalogReader, namespace: str
     if kind == "table":
         columns = _columns(lake, name, run.commit if direction == "out" and run.commit else run.base)
         if columns:
-            facets["schema"] = _facet("SchemaDatasetFacet", "1-1-1", fields=columns)
+            facets["schema"] = _facet("SchemaDatasetFacet", "1-2-0", fields=columns)
     made: dict[str, object] = {"namespace": f"{namespace}:{kind}", "name": name, "facets": facets}
     if direction == "out" and count is not None:
         made["outputFacets"] = {
