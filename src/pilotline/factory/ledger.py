@@ -68,6 +68,15 @@ class Ledger:
         self._records = Records(database)
         database.register("factory", MIGRATIONS)
 
+    @property
+    def where(self) -> str:
+        """The database, without any secret."""
+        return self._database.where
+
+    def close(self) -> None:
+        """Close this thread's connection to the database; the next call opens another."""
+        self._database.close()
+
     def now(self) -> datetime:
         """The database's time."""
         with self._database.reading() as tx:
@@ -174,12 +183,12 @@ class Ledger:
                 now=_text(now),
                 until=_text(now + claim.lease),
             )
-            if rows:
-                return "held"
-            held = tx.execute(SQL["held"], number=claim.order.number, token=claim.token, now=_text(now))
-            if not held:
-                return "lost"
-            return "held" if held[0][0] == "done" else "cancelled"
+            return "held" if rows else self._standing(tx, claim, now)
+
+    def standing(self, claim: Claim) -> Renewal:
+        """How a claim stands, without renewing it."""
+        with self._database.reading() as tx:
+            return self._standing(tx, claim, self._now(tx))
 
     def hold(self, claim: Claim, within: Transaction) -> None:
         """Stop a transaction that writes for a claim which no longer holds.
@@ -394,6 +403,13 @@ class Ledger:
         if self._clock is not None:
             return self._clock()
         return datetime.fromisoformat(tx.execute(SQL["clock"])[0][0])
+
+    def _standing(self, tx: Transaction, claim: Claim, now: datetime) -> Renewal:
+        rows = tx.execute(SQL["held"], number=claim.order.number, token=claim.token, now=_text(now))
+        if not rows:
+            return "lost"
+        state, cancelled_by = rows[0]
+        return "cancelled" if state == "running" and cancelled_by else "held"
 
     def _order(self, tx: Transaction, number: int) -> Order:
         rows = tx.execute(SQL["order_by_number"], number=number)

@@ -1,0 +1,98 @@
+"""Queue a pipeline for the workers of this project's factory; see `pilotline worker` and `pilotline queue`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from argparse import ArgumentParser, Namespace
+    from collections.abc import Callable
+    from datetime import datetime
+
+    from pilotline.cli.terminal import Out
+
+NAME = "submit"
+HELP = "queue a pipeline for the workers"
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """The pipeline, its parameters, when and how."""
+    parser.add_argument("module", nargs="?", metavar="MODULE", help="name or path; may be left out where there is one")
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="NAME=VALUE", help="give a parameter another value; repeatable"
+    )
+    parser.add_argument("--partition", default="", metavar="VALUE", help="which partition to make")
+    parser.add_argument("--onto", default="main", metavar="BRANCH", help="the branch to publish onto (main)")
+    parser.add_argument("--priority", type=int, default=0, metavar="N", help="higher goes first (0)")
+    parser.add_argument("--due", metavar="TIME", help="not before: 2026-11-27T06:00Z, or in so long: 90s, 15m, 2h")
+    parser.add_argument(
+        "--id", default="", metavar="TEXT", help="the same id is the same order, however often submitted"
+    )
+    parser.add_argument(
+        "--key",
+        metavar="TEXT",
+        help="orders of one key run one at a time (of one pipeline and branch); '' for no limit",
+    )
+    parser.add_argument("--attempts", type=int, default=1, metavar="N", help="try failing code so often (1)")
+    parser.add_argument("--timeout", type=float, metavar="SECONDS", help="stop the steps when they take longer")
+    parser.add_argument("--release", default="", metavar="RELEASE", help="from this release (the folder as it is)")
+    parser.add_argument("--fresh", action="store_true", help="compute every step again, release what is held")
+
+
+def run(args: Namespace, out: Out) -> int:
+    """Queue it."""
+    from datetime import timedelta
+    from pathlib import Path
+
+    from pilotline.cli.orders import open_ledger, order_json
+    from pilotline.domain.orders import Ask
+    from pilotline.run.nothing import somebody
+    from pilotline.run.parameters import assignments
+    from pilotline.run.projects import find_module, project_of
+
+    path = find_module(args.module, Path.cwd())
+    project = project_of(path.parent)
+    ledger = open_ledger()
+    inside = path.relative_to(project.folder)
+    number = ledger.submit(
+        Ask(
+            id=args.id,
+            pipeline=inside.stem if inside.parent == Path() else inside.as_posix(),
+            project=str(project.folder),
+            release=args.release,
+            onto=args.onto,
+            parameters=assignments(args.set),
+            partition=args.partition,
+            key=args.key,
+            priority=args.priority,
+            due=_instant(args.due, ledger.now) if args.due else None,
+            timeout=timedelta(seconds=args.timeout) if args.timeout is not None else None,
+            attempts=args.attempts,
+            owner=somebody(),
+            fresh=args.fresh,
+        )
+    )
+    order = ledger.order(number)
+    out.say(f"{order.name}  {order.ask.pipeline}  {order.state}")
+    out.say(f"  next: pilotline queue {number}")
+    out.document(order_json(order))
+    return 0
+
+
+def _instant(text: str, now: Callable[[], datetime]) -> datetime:
+    """``2026-11-27T06:00Z``, or a span from the database's now on."""
+    import re
+    from datetime import datetime, timedelta
+
+    from pilotline.factory.errors import BadOrder
+
+    span = re.fullmatch(r"\+?(\d+(?:\.\d+)?)([smhd])", text)
+    if span is not None:
+        seconds = {"s": 1, "m": 60, "h": 3600, "d": 86400}[span[2]]
+        return now() + timedelta(seconds=float(span[1]) * seconds)
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError:
+        raise BadOrder(
+            f"--due {text} is no time", try_next="pilotline submit --due 2026-11-27T06:00Z, or --due 15m", due=text
+        ) from None
