@@ -69,6 +69,8 @@ COMMANDS: tuple[Command, ...] = (
     Command("queue", "pilotline.cli.queue", "list what the workers are to do, are doing, and did"),
     Command("cancel", "pilotline.cli.cancel", "cancel what is queued or running"),
     Command("worker", "pilotline.cli.worker", "carry out what is queued, until it is stopped"),
+    Command("deploy", "pilotline.cli.deploy", "make a release of a commit, for the factory to run"),
+    Command("releases", "pilotline.cli.releases", "list what was deployed, or go back to an earlier release"),
     Command("ls", "pilotline.cli.ls", "list the tables of a branch"),
     Command("show", "pilotline.cli.show", "show a table: its columns, first rows, where it came from"),
     Command("log", "pilotline.cli.log", "list what was published, by whom, when"),

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from pilotline.run.environment import Environment
 
-__all__ = ["BuildFailed", "Environments", "Lock", "NoUv", "NotLockable", "find_uv", "lock_for", "lock_path"]
+__all__ = ["BuildFailed", "Environments", "Lock", "NoUv", "NotLockable", "alone", "find_uv", "lock_for", "lock_path"]
 
 _HEAD: Final = "# Python "
 _MARKER: Final = "pilotline-ready"
@@ -186,7 +186,7 @@ class Environments:
         if (place / _MARKER).exists():
             return python
         self.folder.mkdir(parents=True, exist_ok=True)
-        with _alone(self.folder / f"{lock.key}.building"):
+        with alone(self.folder / f"{lock.key}.building"):
             if not (place / _MARKER).exists():
                 self._build(lock, place, python)
         return python
@@ -242,7 +242,7 @@ def _uv(*words: str) -> subprocess.CompletedProcess[str]:
 
 
 @contextmanager
-def _alone(path: Path) -> Generator[None]:
+def alone(path: Path) -> Generator[None]:
     """A block that one process at a time is in; a lock of the system's, which ends with its process."""
     with path.open("w", encoding="utf-8") as file:
         fcntl.flock(file, fcntl.LOCK_EX)

@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pilotline.domain.errors import FactoryError, UsageError
 from pilotline.factory.environments import Environments, Lock, find_uv, lock_for, lock_path
+from pilotline.factory.git import Repository
 from pilotline.lab.ci import Tests, run_tests
 from pilotline.lab.ci_files import files_for
 from pilotline.lab.evidence import Evidence, digest_of, evidence_path, read_evidence
-from pilotline.lab.git import Repository
 from pilotline.lab.lifting import Options, prove_module
 from pilotline.lab.placing import remembered
 from pilotline.lift.credentials import in_text

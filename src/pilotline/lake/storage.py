@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import os
 import re
+import threading
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -65,6 +66,10 @@ class Storage(Protocol):
         """
         ...
 
+    def write(self, path: str, content: bytes) -> None:
+        """Put a file, by its path from the root, whole or not at all; one that is there already is replaced."""
+        ...
+
     def flush(self, location: str) -> None:
         """Have a file, by its full name, where it outlives a loss of power."""
         ...
@@ -114,6 +119,19 @@ class LocalStorage:
     def read(self, path: str) -> bytes:
         """See ``Storage.read``."""
         return (self._folder / path).read_bytes()
+
+    def write(self, path: str, content: bytes) -> None:
+        """See ``Storage.write``."""
+        target = self._folder / path
+        with self.errors():
+            target.parent.mkdir(parents=True, exist_ok=True)
+            beside = target.with_name(f".{target.name}.{os.getpid()}.{threading.get_ident()}.tmp")
+            try:
+                beside.write_bytes(content)
+                self.flush(str(beside))
+                beside.replace(target)
+            finally:
+                beside.unlink(missing_ok=True)
 
     def flush(self, location: str) -> None:
         """See ``Storage.flush``."""
@@ -246,6 +264,12 @@ class S3Storage:
         """See ``Storage.read``."""
         with self.errors(), self._filesystem.open_input_file(self._key(path)) as file:
             return file.read()
+
+    def write(self, path: str, content: bytes) -> None:
+        """See ``Storage.write``."""
+        # Left to itself it would compress what is called .gz, once more.
+        with self.errors(), self._filesystem.open_output_stream(self._key(path), compression=None) as file:
+            file.write(content)
 
     def flush(self, location: str) -> None:
         """See ``Storage.flush``: what was answered is kept."""

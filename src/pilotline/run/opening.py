@@ -31,8 +31,16 @@ class Opened:
     around: Around
 
 
-def open_pipeline(module: str | None, here: Path, *, python: str | None = None) -> Opened:
+def open_pipeline(
+    module: str | None, here: Path, *, python: str | None = None, project: Project | None = None
+) -> Opened:
     """Open the pipeline that somebody names, from a folder.
+
+    Args:
+        module: its name or path; None: the only one.
+        here: the folder.
+        python: the interpreter of its steps, if it is not to be found.
+        project: that it belongs to, if it is not to be found.
 
     Raises:
         NoPipeline: there is none, or there are several and none was named.
@@ -41,7 +49,7 @@ def open_pipeline(module: str | None, here: Path, *, python: str | None = None) 
         NoEnvironment: the interpreter asked for cannot be started.
     """
     path = find_module(module, here)
-    project = project_of(path.parent)
+    project = project or project_of(path.parent)
     cache = project.own / "cache"
     environment = environment_of(choose_python(path.parent, python), cache)
     lake = lake_of(project)
@@ -62,7 +70,7 @@ def lake_of(project: Project) -> Lake:
         BadSettings: they cannot be understood.
         BadStorage: they name no place for tables.
     """
-    return open_lake(project.folder, database=project.database, tables=project.tables)
+    return open_lake(project.own.parent, database=project.database, tables=project.tables)
 
 
 def open_lake_here(here: Path) -> tuple[Lake, Records]:

@@ -22,11 +22,15 @@ class Project:
     """A folder with pipelines."""
 
     folder: Path
+    #: Where the tool keeps what it makes, if not in the folder itself: a folder named ``.pilotline``.
+    kept: Path | None = None
+    #: Its name where the settings give it none, if that is not the folder's.
+    named: str = ""
 
     @property
     def own(self) -> Path:
         """Where the tool keeps what it makes."""
-        return self.folder / ".pilotline"
+        return self.kept or self.folder / ".pilotline"
 
     @property
     def store(self) -> Path:
@@ -51,8 +55,8 @@ class Project:
             BadSettings: they cannot be understood.
         """
         said = self._setting("namespace")
-        if said is not None:
-            return said
+        if said is not None or self.named:
+            return said or self.named
         word = re.sub(r"\W+", "_", self.folder.name.lower()).strip("_")
         return word if word and not word[0].isdigit() else f"project_{word}".rstrip("_")
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import os
 import subprocess
+import tarfile
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -71,7 +73,7 @@ class Repository:
             raise GitFailed(
                 f"git {words[0]} failed: {said}", try_next=hint or f"see why in {self.root}: git status", said=said
             )
-        return done.stdout.decode(errors="surrogateescape").strip()
+        return done.stdout.decode(errors="surrogateescape").rstrip()
 
     def maybe(self, *words: str) -> str | None:
         """The same; None where it fails."""
@@ -99,6 +101,25 @@ class Repository:
     def tracked(self, path: str) -> bool:
         """Whether the commit that is checked out has a file."""
         return bool(self.head and self.maybe("cat-file", "-e", f"HEAD:{path}") is not None)
+
+    def files(self, commit: str, under: str = "") -> dict[str, bytes]:
+        """The files of a commit in a folder of it: path from there -> content.
+
+        Raises:
+            GitFailed: there is no such commit, or no such folder in it.
+        """
+        words = ("archive", "--format=tar", f"{commit}:{under}" if under else commit)
+        done = self._run(words, None, None)
+        if done.returncode:
+            said = done.stderr.decode(errors="replace").strip()
+            raise GitFailed(f"git archive failed: {said}", try_next="git log", said=said)
+        found: dict[str, bytes] = {}
+        with tarfile.open(fileobj=io.BytesIO(done.stdout)) as archive:
+            for member in archive.getmembers():
+                file = archive.extractfile(member) if member.isfile() else None
+                if file is not None:
+                    found[member.name] = file.read()
+        return found
 
     def commit(self, branch: str, files: Mapping[str, bytes], message: str) -> tuple[str, bool]:
         """Commit files to a branch that is not checked out, on top of what is there; nothing else is touched.

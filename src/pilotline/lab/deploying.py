@@ -1,0 +1,134 @@
+"""Deploy: make a release of a commit, and tell the factory of it and of its schedules."""
+
+from __future__ import annotations
+
+import getpass
+import hashlib
+import tempfile
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pilotline.domain.errors import FactoryError, UsageError
+from pilotline.factory.environments import Environments, Lock, lock_path
+from pilotline.factory.git import Repository
+from pilotline.factory.releases import Release, Released, Releases, pack
+from pilotline.lab.evidence import read_evidence
+from pilotline.run.opening import lake_of
+from pilotline.run.projects import Project, every_module, project_of
+from pilotline.run.reading import read_contract
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["Deployed", "deploy"]
+
+
+class UncommittedChanges(UsageError):
+    """What would be deployed is not all committed."""
+
+    code = "PL563"
+
+
+class NothingToDeploy(FactoryError):
+    """No pipeline of the commit has a lock."""
+
+    code = "PL564"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deployed:
+    """What came of it."""
+
+    release: Release
+    new: bool
+    #: Pipelines without a lock: they are not in the release.
+    without_lock: tuple[str, ...] = ()
+    #: Environments that were built here.
+    built: tuple[str, ...] = ()
+
+
+def deploy(here: Path, progress: Callable[[str], None], *, ref: str = "", build: bool = False) -> Deployed:
+    """Make a release of a commit of the project that a folder belongs to.
+
+    Args:
+        here: a folder of the project.
+        progress: told what is going on.
+        ref: the commit; by default the one that is checked out, with nothing changed since.
+        build: build the environments here, so that a worker on this machine need not.
+
+    Raises:
+        NoRepository: the project is in no git repository.
+        UncommittedChanges: files that git knows were changed since the commit.
+        NothingToDeploy: no pipeline of it was landed.
+        GitFailed: there is no such commit.
+        BuildFailed: an environment cannot be built.
+    """
+    project = project_of(here)
+    repository = Repository.around(project.folder)
+    top = project.folder.resolve().relative_to(repository.root.resolve()).as_posix()
+    top = "" if top == "." else top
+    changed = repository.ask("status", "--porcelain", "--untracked-files=no", "--", top or ".").splitlines()
+    if changed and not ref:
+        raise UncommittedChanges(
+            f"{len(changed)} files were changed since the commit: {', '.join(line[3:] for line in changed[:5])}",
+            try_next="git commit them, or name the commit: pilotline deploy --commit HEAD",
+            files=[line[3:] for line in changed],
+        )
+    commit = repository.ask("rev-parse", "--verify", f"{ref or 'HEAD'}^{{commit}}")
+    progress("reading the commit")
+    files = repository.files(commit, top)
+    lake = lake_of(project)
+    with tempfile.TemporaryDirectory(prefix="pilotline-deploy-") as scratch:
+        folder = Path(scratch)
+        for path, content in files.items():
+            (folder / path).parent.mkdir(parents=True, exist_ok=True)
+            (folder / path).write_bytes(content)
+        # Its name in the catalog is that of the folder it was in, where its settings give it none.
+        named = Project(folder=folder, named=project.namespace)
+        modules = every_module(folder)
+        landed = [module for module in modules if lock_path(module).exists()]
+        if not landed:
+            raise NothingToDeploy(
+                f"no pipeline of commit {commit[:8]} has a lock beside it",
+                try_next="pilotline land NAME, then merge its branch",
+                commit=commit,
+            )
+        locks = {module: Lock(text=lock_path(module).read_text(encoding="utf-8")) for module in landed}
+        pipelines = tuple(_released(module, folder, locks[module], named) for module in landed)
+        built: list[str] = []
+        for module, lock in locks.items() if build else ():
+            progress(f"building the environment of {module.stem}")
+            Environments().python_for(lock)
+            built.append(lock.key)
+    name = project.namespace
+    archive = pack(files)
+    identity = hashlib.sha256(f"{name} {commit}".encode()).hexdigest()[:12]
+    release = Release(
+        id=identity, project=name, commit=commit, ref=repository.branch or ref, archive=f"releases/{name}/{identity}.tar.gz",
+        size=len(archive), pipelines=pipelines, author=_somebody(), at=datetime.now(UTC),
+    )  # fmt: skip
+    progress("telling the factory")
+    new = Releases(lake.database, lake.storage).add(release, archive)
+    without = tuple(module.stem for module in modules if module not in landed)
+    return Deployed(release=release, new=new, without_lock=without, built=tuple(built))
+
+
+def _released(module: Path, folder: Path, lock: Lock, project: Project) -> Released:
+    contract = read_contract(module, project)
+    evidence = read_evidence(module)
+    proof = (
+        "by hand" if evidence is None or not evidence.notebook else "proven" if evidence.stands(module) else "edited"
+    )
+    return Released(
+        name=module.stem, module=module.relative_to(folder).as_posix(), lock=lock.key, python=lock.python,
+        schedule=contract.schedule, owner=contract.owner, proof=proof,
+    )  # fmt: skip
+
+
+def _somebody() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):
+        return "somebody"
