@@ -43,6 +43,9 @@ def run(args: Namespace, out: Out) -> int:
         UsageError: the port cannot be one, or what serves is not installed.
     """
     from pilotline.cli.lakes import open_here, whole
+    from pilotline.factory.metrics import metrics
+    from pilotline.run.nothing import somebody
+    from pilotline.run.usage import Buffered, Usage
     from pilotline.server.app import app
     from pilotline.server.iceberg import IcebergCatalog
     from pilotline.server.listening import address_of, listen, serve
@@ -54,7 +57,8 @@ def run(args: Namespace, out: Out) -> int:
         raise UsageError("what serves over HTTP is not installed", try_next="uv tool install 'pilotline[tool]'")
     token = token_from(args.token_file, os.environ)
     lake, _ = open_here()
-    served = app(IcebergCatalog(lake, whole), token)
+    reads = Buffered(Usage(lake.database), somebody())
+    served = app(IcebergCatalog(lake, whole, reads.count), token, lambda: metrics(lake), reads.write)
     # Ctrl-C is how it usually ends.
     with listen(args.host, args.port, expose=args.expose) as listening, suppress(KeyboardInterrupt):
         address = address_of(listening)

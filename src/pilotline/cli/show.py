@@ -38,11 +38,15 @@ def add_arguments(parser: ArgumentParser) -> None:
 def run(args: Namespace, out: Out) -> int:
     """Look the table up, and print it."""
     from pilotline.cli.lakes import find_table, open_here, ref_of
+    from pilotline.run.nothing import somebody
+    from pilotline.run.usage import Usage
 
     lake, records = open_here()
     commit = lake.resolve(ref_of(args.branch, args.at))
     info = find_table(lake, args.table, commit)
-    if args.arrow or args.dump:
+    whole = bool(args.arrow or args.dump)
+    Usage(lake.database).count(str(info.table), somebody(), "read" if whole else "show", args.column or ())
+    if whole:
         return _write(lake, commit, info, args, out)
     if args.since:
         return _changes(lake, commit, info, args, out)

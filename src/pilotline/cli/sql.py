@@ -9,6 +9,8 @@ if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
 
     from pilotline.cli.terminal import Out
+    from pilotline.domain.access import Scope
+    from pilotline.domain.tables import TableName
 
 NAME = "sql"
 HELP = "ask the tables of a branch a question in SQL"
@@ -29,10 +31,20 @@ def run(args: Namespace, out: Out) -> int:
     """Ask, and print the answer."""
     from pilotline.cli.lakes import open_here, plural, ref_of, rows_as_json, shown, whole
     from pilotline.lake.reading import sql
+    from pilotline.run.nothing import somebody
+    from pilotline.run.usage import Usage
 
     lake, _ = open_here()
     query = sys.stdin.read() if args.query == "-" else args.query
-    found = sql(lake, query, ref_of(args.branch, args.at), whole)
+    read: dict[str, None] = {}
+
+    def noted(table: TableName) -> Scope:
+        read[str(table)] = None
+        return whole(table)
+
+    found = sql(lake, query, ref_of(args.branch, args.at), noted)
+    for table in read:
+        Usage(lake.database).count(table, somebody(), "sql")
     names: list[str] = found.column_names
     if args.csv:
         _print_csv(found, out)

@@ -98,10 +98,12 @@ def _direct(asked, as_):
         return None
     try:
         # By name: this module is also used where nothing of the house is installed.
-        access, errors, tables, reading, opening = (
+        access, errors, tables, reading, opening, nothing, usage = (
             importlib.import_module("pilotline." + name)
-            for name in ("domain.access", "domain.errors", "domain.tables", "lake.reading", "run.opening")
-        )
+            for name in (
+                "domain.access", "domain.errors", "domain.tables", "lake.reading", "run.opening", "run.nothing", "run.usage"
+            )
+        )  # fmt: skip
     except ImportError:
         return None
     import pathlib
@@ -113,7 +115,9 @@ def _direct(asked, as_):
     try:
         name = tables.TableName.parse(asked["table"])
         at, columns, since = asked["at"] or "main", asked["columns"], asked["since"]
-        return (reading.read(lake, name, scope, at, since=since, columns=columns, as_=as_),)
+        frame = reading.read(lake, name, scope, at, since=since, columns=columns, as_=as_)
+        usage.Usage(lake.database).count(str(name), nothing.somebody(), "read", columns or ())
+        return (frame,)
     except errors.PilotlineError as error:
         raise ReadFailed(error.message, error.code, error.try_next) from None
 

@@ -216,6 +216,10 @@ class Records:
         """The pipelines that were ever run, by name."""
         return tuple(row[0] for row in self._rows("pipelines_run"))
 
+    def going_on(self) -> Mapping[str, int]:
+        """How many runs have not ended, by state."""
+        return {state: int(count) for state, count in self._rows("unfinished_by_state")}
+
     def after(self, number: int, limit: int = 500) -> tuple[Run, ...]:
         """Runs after one of them, oldest first."""
         return tuple(_run(row) for row in self._rows("runs_after", number=number, limit=limit))

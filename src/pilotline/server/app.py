@@ -40,12 +40,19 @@ _LARGEST_FORM: Final = 16_384
 _THREADS: Final = 8
 
 
-def app(catalog: IcebergCatalog, token: Token) -> Starlette:
+def app(
+    catalog: IcebergCatalog,
+    token: Token,
+    metrics: Callable[[], str] | None = None,
+    at_end: Callable[[], None] = lambda: None,
+) -> Starlette:
     """The whole of what is served.
 
     Args:
         catalog: what is asked.
         token: who has it may ask.
+        metrics: what monitoring gets at ``/metrics``, in the text format of Prometheus.
+        at_end: done when no request is answered any more, whatever ends the server.
     """
     from starlette.applications import Starlette
     from starlette.exceptions import HTTPException
@@ -58,6 +65,7 @@ def app(catalog: IcebergCatalog, token: Token) -> Starlette:
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncGenerator[None]:
         yield
+        await get_running_loop().run_in_executor(threads, at_end)
         threads.shutdown(wait=False)
 
     def in_thread(answer: Callable[[Request], Response]) -> Callable[[Request], Awaitable[Response]]:
@@ -69,12 +77,19 @@ def app(catalog: IcebergCatalog, token: Token) -> Starlette:
     async def give_token(request: Request) -> Response:
         return await _give_token(request, token)
 
+    def give_metrics(_: Request) -> Response:
+        from starlette.responses import PlainTextResponse
+
+        told = metrics() if metrics is not None else ""
+        return PlainTextResponse(told, media_type="text/plain; version=0.0.4")
+
     answers = _Answers(catalog)
     return Starlette(
         lifespan=lifespan,
         routes=[
             Route(_TOKENS, give_token, methods=["POST"]),
             Route("/v1/config", in_thread(answers.config)),
+            *([Route("/metrics", in_thread(give_metrics))] if metrics is not None else []),
             *(Route(path, in_thread(answer)) for path, answer in answers.routes().items()),
         ],
         middleware=[Middleware(_OwnerReads, token=token)],

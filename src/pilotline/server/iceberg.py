@@ -58,10 +58,13 @@ class IcebergCatalog:
         scope_of: what the reader may see of a table.
     """
 
-    def __init__(self, lake: Lake, scope_of: Callable[[TableName], Scope]) -> None:
+    def __init__(
+        self, lake: Lake, scope_of: Callable[[TableName], Scope], counted: Callable[[str], None] = lambda _: None
+    ) -> None:
         self._lake = lake
         self._lender = Lender(lake)
         self._scope_of = scope_of
+        self._counted = counted
 
     def config(self, warehouse: str) -> dict[str, Any]:
         """What a client must know first.
@@ -127,6 +130,7 @@ class IcebergCatalog:
         """
         table = TableName(namespace, name)
         lent = self._lender.lend(table, self._scope_of(table), ref)
+        self._counted(str(table))
         return {"metadata-location": lent.metadata_location, "metadata": lent.metadata, "config": dict(lent.storage)}
 
     def find_table(self, ref: str, namespace: str, name: str) -> None:

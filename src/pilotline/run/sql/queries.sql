@@ -218,3 +218,6 @@ SELECT pipeline FROM name WHERE pipeline IS NOT NULL;
 -- runs_after --
 SELECT number, pipeline, module, state, onto, branch, base, outcome, parameters, environment, author, began, ended, resumes, commit_id, because
 FROM run WHERE number > :number ORDER BY number LIMIT :limit;
+
+-- unfinished_by_state --
+SELECT state, count(*) FROM run WHERE state IN ('pending', 'running') GROUP BY state;
