@@ -283,3 +283,23 @@ def test_the_files_for_ci_are_written_by_the_command(shop):
     status, said = shop.call("ci", "--write", "--kind", "jenkins")
     assert (status, said["error"]["code"]) == (1, "PL570")
     assert shop.call("ci", "--write", "--kind", "jenkins", "--force")[1]["written"] == ["Jenkinsfile"]
+
+
+def test_the_proof_that_landed_with_a_module_stands_until_module_or_lock_is_another_one(shop):
+    from pilotline.factory.environments import Lock
+    from pilotline.lab.ci import proof_of
+    from pilotline.lab.evidence import Evidence, digest_of
+
+    module, lock = shop.folder / "explore.py", "# Python 3.11.7\npandas==2.2.0\n"
+    shop.write("explore.lock", lock)
+    evidence = Evidence(
+        module="explore.py", module_sha256=digest_of(module), notebook="explore.ipynb", notebook_sha256="",
+        lock=Lock(text=lock).key, outputs={"top": "equal"}, proofs=(), not_proven=(),
+    )  # fmt: skip
+    shop.write("explore.proof.json", evidence.as_text())
+    assert proof_of(module) == "stands"
+    shop.write("explore.lock", lock.replace("2.2.0", "2.2.1"))
+    assert proof_of(module) == "edited since"
+    shop.write("explore.lock", lock)
+    shop.edit("explore.py", "float(totals", "1 + float(totals")
+    assert proof_of(module) == "edited since"

@@ -207,3 +207,14 @@ def test_what_git_does_not_know_is_refused(project, capsys):
     status, said = call(capsys, "--against", "nowhere")
     assert (status, said["error"]["code"]) == (2, "PL571")
     assert call(capsys, "--exit-code")[1]["error"]["code"] == "PL001"
+
+
+def test_the_lock_of_a_pipeline_says_which_packages_it_has(project):
+    project.write("explore.lock", "# Python 3.11.7\npandas==2.2.0\nrich==13.0.0\n")
+    project.commit("two")
+    project.write("explore.lock", "# Python 3.11.7\npandas==3.0.1\nrich==13.0.0\n")
+    found = compare(project.folder, "two")
+    [one] = found.pipelines
+    assert found.packages == ()
+    assert one.changes == (Changed(kind="environment", name="pandas", before="2.2.0", after="3.0.1"),)
+    assert dict(one.recomputed)["read_orders"] == "its packages changed"

@@ -30,7 +30,9 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--onto", default="main", metavar="BRANCH", help="the branch to publish onto (main)")
     parser.add_argument("--python", metavar="PATH", help="the interpreter that the steps would run in")
     parser.add_argument("--fresh", action="store_true", help="as if every step were to be computed again")
-    parser.add_argument("--against", default="", metavar="REF", help="compare with a commit, branch or tag of git")
+    parser.add_argument(
+        "--against", default="", metavar="REF", help="compare with a commit, branch or tag of git, or a release"
+    )
     parser.add_argument("--of", default="", metavar="REF", help="with --against: this commit, not the folder as it is")
     parser.add_argument("--exit-code", action="store_true", help="with --against: 0 where nothing differs, else 2")
     parser.add_argument("--mermaid", action="store_true", help="print the graph in Mermaid's words")
@@ -75,7 +77,7 @@ def _compare(args: Namespace, out: Out) -> int:
 
     folder = project_of(Path.cwd()).folder
     module = find_module(args.module, Path.cwd()) if args.module else None
-    found = compare(folder, args.against, args.of, module=module, python=args.python)
+    found = compare(folder, _commit(folder, args.against), _commit(folder, args.of), module=module, python=args.python)
     out.say(f"{found.before}  →  {found.after}")
     if found.same:
         out.say("nothing differs: a run does the same")
@@ -85,6 +87,21 @@ def _compare(args: Namespace, out: Out) -> int:
         _print(each, out)
     out.document({"same": found.same, **asdict(found)})
     return 2 if args.exit_code and not found.same else 0
+
+
+def _commit(folder: Path, ref: str) -> str:
+    """The commit of a release, where a release is meant; else the words for git as they are."""
+    from pilotline.factory.releases import NoSuchRelease, Releases
+    from pilotline.run.opening import lake_of
+    from pilotline.run.projects import Project
+
+    lake = lake_of(Project(folder=folder))
+    if not ref or not lake.exists:
+        return ref
+    try:
+        return Releases(lake.database, lake.storage).release(ref).commit
+    except NoSuchRelease:
+        return ref
 
 
 def _print(one: PipelineChange, out: Out) -> None:

@@ -191,6 +191,27 @@ class Environments:
                 self._build(lock, place, python)
         return python
 
+    def pytest_for(self, python: Path) -> Path:
+        """A folder with pytest for the Python of an interpreter, beside the environments; made once.
+
+        Raises:
+            BuildFailed: it cannot be installed.
+            NoUv: there is no uv.
+        """
+        asked = [python, "-c", "import sys; print('%d.%d' % sys.version_info[:2])"]
+        version = subprocess.run(asked, capture_output=True, text=True, check=True).stdout.strip()
+        place = self.folder / f"pytest-{version}"
+        if not (place / "ready").exists():
+            with alone(self.folder / f"pytest-{version}.building"):
+                done = _uv("pip", "install", "--quiet", "--python", str(python), "--target", str(place), "pytest")
+                if done.returncode:
+                    raise BuildFailed(
+                        f"pytest cannot be installed to run the tests with: {_end(done.stderr)}",
+                        try_next="see whether the index can be reached from here",
+                    )
+                (place / "ready").touch()
+        return place
+
     def _build(self, lock: Lock, place: Path, python: Path) -> None:
         shutil.rmtree(place, ignore_errors=True)
         minor = ".".join(lock.python.split(".")[:2])

@@ -6,7 +6,6 @@ with what stands there now. What is found is one value, which pages and terminal
 
 from __future__ import annotations
 
-import hashlib
 import json
 import subprocess
 import tempfile
@@ -20,6 +19,8 @@ from xml.etree import ElementTree as ET
 from pilotline.domain.checks import Unique
 from pilotline.domain.errors import PilotlineError, UsageError
 from pilotline.domain.tables import MergeOn, TableName
+from pilotline.factory.environments import Environments, Lock, lock_path
+from pilotline.lab.evidence import digest_of, read_evidence
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -46,7 +47,7 @@ __all__ = [
     "run_tests",
 ]
 
-Proof: TypeAlias = Literal["stands", "edited since", "not recorded"]
+Proof: TypeAlias = Literal["stands", "edited since", "written by hand", "not recorded"]
 
 #: Files that belong to all pipelines of a project: where one of them changed, all did.
 _SHARED: Final = ("uv.lock", "pyproject.toml", "pilotline.toml", "requirements.txt", "environment.yml")
@@ -236,9 +237,10 @@ class _Checker:
         name = self.module.stem
         tests = Tests(outcome="broken")
         try:
-            opened = open_pipeline(str(self.module), self.module.parent, python=self.python)
+            python, pytest = self._environment()
+            opened = open_pipeline(str(self.module), self.module.parent, python=python)
             self.tell(f"{name}: tests")
-            tests = run_tests(self.module, opened.around.environment.python)
+            tests = run_tests(self.module, opened.around.environment.python, pytest=pytest)
             self.tell(f"{name}: data")
             self._data(opened)
         except PilotlineError as error:
@@ -249,6 +251,16 @@ class _Checker:
             name=name, module=str(self.module.relative_to(self.folder)), tests=tests,
             proof=proof_of(self.module), seconds=time.perf_counter() - began, **self.facts,
         )  # fmt: skip
+
+    def _environment(self) -> tuple[str | None, Path | None]:
+        """The interpreter that was asked for; else of the pipeline's lock, with pytest beside; else the project's own."""
+        lock = lock_path(self.module)
+        if self.python is not None or not lock.is_file():
+            return self.python, None
+        self.tell(f"{self.module.stem}: environment")
+        environments = Environments()
+        python = environments.python_for(Lock(text=lock.read_text(encoding="utf-8")))
+        return str(python), environments.pytest_for(python)
 
     def _data(self, opened: Opened) -> None:
         """Run it on a branch of production, compare, and throw the branch away."""
@@ -348,7 +360,7 @@ def _files_of(module: Path, folder: Path) -> set[Path]:
     from pilotline.run.projects import project_of
     from pilotline.run.reading import read_pipeline
 
-    found = {module, module.with_suffix(".toml"), module.with_name(f"test_{module.name}")}
+    found = {module, module.with_suffix(".toml"), lock_path(module), module.with_name(f"test_{module.name}")}
     project = project_of(folder)
     with suppress(PilotlineError):
         environment = environment_of(choose_python(module.parent, None), project.own / "cache")
@@ -411,7 +423,16 @@ def run_tests(module: Path, python: str, *, pytest: Path | None = None) -> Tests
 
 
 def proof_of(module: Path) -> Proof:
-    """Whether a module is still the one that a lift proved, as far as it was recorded here."""
+    """Whether a module is still the one that was proven: by what landed beside it, else by what a lift noted here."""
+    evidence = read_evidence(module)
+    if evidence is not None:
+        if not evidence.notebook:
+            return "written by hand"
+        lock = lock_path(module)
+        stands = evidence.stands(module) and (
+            not lock.is_file() or Lock(text=lock.read_text(encoding="utf-8")).key == evidence.lock
+        )
+        return "stands" if stands else "edited since"
     try:
         known: dict[str, str] = json.loads((module.parent / ".pilotline" / "lifted.json").read_bytes())
     except (OSError, ValueError):
@@ -419,7 +440,7 @@ def proof_of(module: Path) -> Proof:
     digest = known.get(module.name)
     if digest is None:
         return "not recorded"
-    return "stands" if hashlib.sha256(module.read_bytes()).hexdigest() == digest else "edited since"
+    return "stands" if digest_of(module) == digest else "edited since"
 
 
 # -- what it would do --------------------------------------------------------------------------------------------------

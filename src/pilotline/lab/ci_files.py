@@ -127,7 +127,17 @@ def _main_branch(folder: Path) -> str:
 
 
 def _environment(folder: Path) -> str:
-    """The command that makes the environment of the steps as it is locked; empty where nothing says what is in it."""
+    """The command that makes the environment of the steps as it is locked.
+
+    Empty where nothing says what is in it, and where all pipelines have locks of their own, whose environments are built
+    when they are checked.
+    """
+    from pilotline.factory.environments import lock_path
+    from pilotline.run.projects import every_module
+
+    modules = every_module(folder)
+    if modules and all(lock_path(module).is_file() for module in modules):
+        return ""
     if (folder / "uv.lock").is_file():
         return "uv sync --frozen"
     if (folder / "requirements.txt").is_file():

@@ -61,7 +61,8 @@ def proof_said(one: Checked) -> str:
     """Whether the proof stands, in words."""
     return {
         "stands": "the module is as it was proven",
-        "edited since": "the module was edited since it was proven",
+        "edited since": "the module or its lock is another one than was proven",
+        "written by hand": "written by hand; there is no notebook to prove it by",
         "not recorded": "no proof is recorded here",
     }[one.proof]
 

@@ -21,6 +21,7 @@ from pilotline.domain.checks import toml_of
 from pilotline.domain.errors import PilotlineError
 from pilotline.domain.pipelines import Constant, FromParameter, FromResult
 from pilotline.domain.tables import describe_mode
+from pilotline.factory.environments import BadLock, Lock, lock_path
 from pilotline.lab.ci import NoBase
 from pilotline.run.digests import ABSENT, Digests
 from pilotline.run.environment import choose_python, environment_of
@@ -179,7 +180,9 @@ class _Pair:
     def __init__(self, old: Path, new: Path, name: str, environment: Environment) -> None:
         self.sides = (old, new)
         self.name = name
-        self.environments = tuple(_with_lock(environment, locked(side)) for side in self.sides)
+        self.own = tuple(_own_lock(side / name) for side in self.sides)
+        locks = [own or locked(side) for own, side in zip(self.own, self.sides, strict=True)]
+        self.environments = tuple(_with_lock(environment, lock) for lock in locks)
         self.errors: list[str] = []
         self.readings = tuple(self._read(place) for place in (0, 1))
 
@@ -216,6 +219,7 @@ class _Pair:
         changes = [*self._code(old, new), *self._parameters(old.pipeline, new.pipeline)]
         changes += _contracts(old.pipeline.contract, new.pipeline.contract)
         changes += _differences("table", _outputs(old.pipeline), _outputs(new.pipeline))
+        changes += _differences("environment", *self.own)
         recomputed = tuple(self._recomputed(old, new, changes))
         if not changes and not recomputed:
             return None
@@ -276,6 +280,15 @@ class _Pair:
             if first != second:
                 found.append("its packages changed")
         return found
+
+
+def _own_lock(module: Path) -> Mapping[str, str]:
+    """The versions of the lock beside a pipeline, Python among them; nothing where there is none."""
+    try:
+        lock = Lock(text=lock_path(module).read_text(encoding="utf-8"))
+        return {"python": lock.python, **{_normal(name): version for name, version in lock.versions.items()}}
+    except (OSError, UnicodeDecodeError, BadLock):
+        return {}
 
 
 def _with_lock(environment: Environment, versions: Mapping[str, str]) -> Environment:
