@@ -181,6 +181,41 @@ def test_what_was_over_before_anybody_was_told_needs_no_message(past):
     assert [alert.closed is not None for alert in past.alerting.lately()] == [True]
 
 
+def order(past: Past, pipeline: str, state: str, *, run: int | None = None, because: str = "") -> None:
+    now = datetime.now(UTC).isoformat(timespec="microseconds")
+    with past.database.writing() as tx:
+        tx.execute(
+            "INSERT INTO factory_order (id, pipeline, project, release_id, onto, parameters, partition_value, key, priority,"
+            " due, origin, schedule, attempts, owner, fresh, state, submitted, ended, run, because)"
+            " VALUES (:id, :pipeline, 'p', '', 'main', '{}', '', '', 0, :now, 'person', '', 3, 'bob', 0, :state, :now,"
+            " :ended, :run, :because)",
+            id=now, pipeline=pipeline, state=state, now=now, ended=None if state == "waiting" else now, run=run,
+            because=because,
+        )  # fmt: skip
+
+
+def test_a_run_that_is_tried_again_is_no_alert_and_no_recovery(past):
+    past.run("explore", "published")
+    order(past, "explore", "waiting", run=past.run("explore", "failed", because="PL312: died"))
+    assert past.told() == []
+    past.run("weekly", "failed", because="PL310: no")
+    assert past.told() == [["weekly failed (run-3): PL310: no"]]
+    order(past, "weekly", "waiting", run=past.run("weekly", "failed", because="PL312: died"))
+    assert past.told() == []
+    with past.database.writing() as tx:
+        tx.execute("UPDATE factory_order SET state = 'failed', ended = submitted WHERE state = 'waiting'")
+    assert past.told() == [["explore failed (run-2): PL312: died"]]
+
+
+def test_an_order_that_came_to_no_run_is_told_until_one_does(past):
+    past.run("explore", "published", ago=timedelta(minutes=5))
+    order(past, "explore", "dead", because="PL552: the environment cannot be built\nmore")
+    assert past.told() == [["explore failed: PL552: the environment cannot be built"]]
+    assert past.told() == []
+    order(past, "explore", "done", run=past.run("explore", "published"))
+    assert past.told() == [["explore runs again"]]
+
+
 LOOKING = """
 import sys
 from pathlib import Path

@@ -15,6 +15,7 @@ from statistics import median
 from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, TypeAlias
 
 from pilotline.domain.errors import FactoryError
+from pilotline.factory.ledger import MIGRATIONS as ORDERS
 from pilotline.lake.database import named_statements
 from pilotline.run.records import SQL as RUNS
 from pilotline.run.records import Records
@@ -86,7 +87,7 @@ class Alert:
                     return f"{self.subject} has ended"
         match self.kind:
             case "failed":
-                return f"{self.subject} failed ({self.run}): {self.because}"
+                return f"{self.subject} failed{f' ({self.run})' if self.run else ''}: {self.because}"
             case "late":
                 return f"{self.subject} is late: {self.because}"
             case "long":
@@ -174,6 +175,7 @@ class Alerting:
     def __init__(self, database: Database) -> None:
         self._database = database
         Records(database)
+        database.register("factory", ORDERS)
         database.register("alerts", MIGRATIONS)
 
     def look(self, promises: Iterable[Promise], channels: Iterable[Channel]) -> tuple[News, ...]:
@@ -275,12 +277,13 @@ class Alerting:
 
     def _problems(self, tx: Session, promises: Iterable[Promise], now: datetime) -> Iterable[_Problem]:
         usual: dict[str, timedelta] = {}
-        for (pipeline,) in tx.execute(RUNS["pipelines_run"]):
-            rows = [row for row in tx.execute(SQL["ended_lately"], pipeline=pipeline) if not _kept_back(tx, row)]
-            if rows and rows[0][1] == "failed":
-                number, _, because, author, _, _ = rows[0]
-                first = next(iter(because.splitlines()), "")
-                yield _Problem(kind="failed", subject=pipeline, owner=author, because=first, run=f"run-{number}")
+        names = {row[0] for query in (RUNS["pipelines_run"], SQL["pipelines_ordered"]) for row in tx.execute(query)}
+        for pipeline in sorted(names):
+            listed = tx.execute(SQL["ended_lately"], pipeline=pipeline)
+            rows = [row for row in listed if not _kept_back(tx, row) and not _tried_again(tx, pipeline, row)]
+            failure = _failure(tx, pipeline, rows)
+            if failure is not None:
+                yield failure
             took = [(_time(row[5]) - _time(row[4])).total_seconds() for row in rows if row[1] == "published"][:10]
             if len(took) >= _FEWEST:
                 usual[pipeline] = timedelta(seconds=median(took))
@@ -291,6 +294,29 @@ class Alerting:
                 yield _Problem(kind="long", subject=f"run-{number}", owner=author, because=because, run=f"run-{number}")
         for promise in promises:
             yield from _late(tx, promise, now)
+
+
+def _tried_again(tx: Session, pipeline: str, row: tuple[Any, ...]) -> bool:
+    """Whether a failed run is not the end of it: its order waits to be tried again. Whoever looks then looks further back."""
+    return row[1] == "failed" and bool(tx.execute(SQL["tried_again"], pipeline=pipeline, run=row[0]))
+
+
+def _failure(tx: Session, pipeline: str, rows: Sequence[tuple[Any, ...]]) -> _Problem | None:
+    """The failure of a pipeline: of its last run, or of an order after it that came to no run at all."""
+    order = tx.execute(SQL["last_order"], pipeline=pipeline)
+    if order:
+        state, run, because, owner, ended = order[0]
+        later = not rows or _time(ended) > _time(rows[0][5])
+        if state != "done" and run is None and later:
+            return _Problem(kind="failed", subject=pipeline, owner=owner, because=_first(because))
+    if not rows or rows[0][1] != "failed":
+        return None
+    number, _, because, author, _, _ = rows[0]
+    return _Problem(kind="failed", subject=pipeline, owner=author, because=_first(because), run=f"run-{number}")
+
+
+def _first(text: str) -> str:
+    return next(iter(text.splitlines()), "")
 
 
 def _late(tx: Session, promise: Promise, now: datetime) -> Iterable[_Problem]:
@@ -327,9 +353,7 @@ def _span(span: timedelta) -> str:
 
 def _clock(tx: Session) -> datetime:
     """The database's time: hosts may disagree."""
-    said = tx.execute(SQL["clock"])[0][0]
-    found = said if isinstance(said, datetime) else datetime.fromisoformat(str(said))
-    return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
+    return _time(tx.execute(SQL["clock"])[0][0])
 
 
 def _text(moment: datetime) -> str:

@@ -168,7 +168,9 @@ def _short(folder: Path, ref: str) -> str:
         check=False,
     )
     short = done.stdout.strip()
-    return ref if not short or ref.startswith(short) else f"{ref} ({short})"
+    if not short or ref == short:
+        return ref
+    return short if ref.startswith(short) else f"{ref} ({short})"
 
 
 # -- one pipeline ------------------------------------------------------------------------------------------------------

@@ -1,5 +1,5 @@
 -- clock --
-SELECT CURRENT_TIMESTAMP;
+SELECT at FROM factory_clock;
 
 -- open_alerts --
 SELECT id, kind, subject, owner, because, run, opened, closed FROM alert WHERE closed IS NULL ORDER BY id;
@@ -70,3 +70,22 @@ LIMIT 1;
 SELECT ended FROM run WHERE pipeline = :pipeline AND onto = 'main' AND state = 'unchanged' AND because LIKE :said
 ORDER BY number DESC
 LIMIT 1;
+
+-- tried_again --
+-- A run whose order is not settled: it is tried again, or is being tried.
+SELECT number FROM factory_order WHERE pipeline = :pipeline AND run = :run AND state IN ('waiting', 'running') LIMIT 1;
+
+-- last_order --
+SELECT state, run, because, owner, ended FROM factory_order
+WHERE pipeline = :pipeline AND onto = 'main' AND state IN ('done', 'failed', 'dead') AND ended IS NOT NULL
+ORDER BY number DESC
+LIMIT 1;
+
+-- pipelines_ordered --
+WITH RECURSIVE name (pipeline) AS (
+    SELECT min(pipeline) FROM factory_order
+    UNION ALL
+    SELECT (SELECT min(o.pipeline) FROM factory_order AS o WHERE o.pipeline > name.pipeline)
+    FROM name WHERE name.pipeline IS NOT NULL
+)
+SELECT pipeline FROM name WHERE pipeline IS NOT NULL;
