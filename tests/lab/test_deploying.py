@@ -130,7 +130,8 @@ def test_an_order_keeps_its_release_and_one_can_go_back(project):
     assert releases.current("versions") == second
     kept = project.folder / ".pilotline"
     assert [run(kept, project.folder, each.id, "sums") for each in (second, first)] == [7.0, 3.0]
-    releases.use(first, author="ann")
+    with lake.database.writing() as tx:
+        releases.use(first, author="ann", within=tx)
     assert releases.current("versions") == first
     assert [(one.id, current) for one, current in releases.list()] == [(second.id, False), (first.id, True)]
 

@@ -106,3 +106,15 @@ def test_there_is_no_way_back_before_the_first_schema(again):
     with pytest.raises(LakeTooNew, match="no way back to 0"):
         made.database.step_back("lake", 0)
     assert made.tables("main") == ()
+
+
+def test_a_component_that_is_registered_within_a_transaction_has_its_tables_from_the_next_one_on(again, tmp_path):
+    _, database = again
+    made = database(len(ledger.MIGRATIONS))
+    (tmp_path / "more.sql").write_text("CREATE TABLE more (n INTEGER);\n")
+    with made.reading() as tx:
+        made.register("more", (tmp_path / "more.sql",))
+        with made.reading() as inner:
+            assert inner.execute("SELECT count(*) FROM branch") == tx.execute("SELECT count(*) FROM branch")
+    with made.reading() as tx:
+        assert tx.execute("SELECT count(*) FROM more") == [(0,)]

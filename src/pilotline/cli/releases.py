@@ -29,14 +29,19 @@ def run(args: Namespace, out: Out) -> int:
     from dataclasses import asdict
 
     from pilotline.cli.lakes import age, open_here
+    from pilotline.factory.ledger import Ledger
     from pilotline.factory.releases import Releases
+    from pilotline.factory.scheduling import Schedules, schedules_of
     from pilotline.run.nothing import somebody
 
     lake, _ = open_here()
     releases = Releases(lake.database, lake.storage)
     if args.use:
         release = releases.release(args.use)
-        releases.use(release, author=somebody())
+        schedules = Schedules(lake.database, Ledger(lake.database))
+        with lake.database.writing() as tx:
+            releases.use(release, author=somebody(), within=tx)
+            schedules.put_all(schedules_of(release), project=release.project, within=tx)
         out.say(f"new orders of {release.project} are made from {release.id}, commit {release.commit[:8]}")
         out.document({"release": release.id, "project": release.project, "commit": release.commit, "current": True})
         return 0

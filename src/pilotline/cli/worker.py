@@ -38,17 +38,22 @@ def run(args: Namespace, out: Out) -> int:
     from datetime import timedelta
     from pathlib import Path
 
-    from pilotline.cli.orders import open_ledger
     from pilotline.domain.errors import UsageError
+    from pilotline.factory.ledger import Ledger
+    from pilotline.factory.releases import Releases, opening_for
     from pilotline.factory.worker import Worker
+    from pilotline.run.opening import lake_of
     from pilotline.run.projects import project_of
 
     if args.lease < 1 or args.grace < 0:
         raise UsageError("a lease is 1 second or longer, a grace 0 or longer", try_next="pilotline worker --help")
     teller = _Teller(out)
+    project = project_of(Path.cwd())
+    lake = lake_of(project)
     worker = Worker(
-        open_ledger(), project=str(project_of(Path.cwd()).folder), lease=timedelta(seconds=args.lease),
-        grace=timedelta(seconds=args.grace), heard=teller.hear,
+        Ledger(lake.database), project=str(project.folder), lease=timedelta(seconds=args.lease),
+        grace=timedelta(seconds=args.grace), opening=opening_for(Releases(lake.database, lake.storage), project.own),
+        heard=teller.hear,
     )  # fmt: skip
     out.say(f"worker {worker.name}")
     out.stdout.flush()

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, cast
 
 from pilotline.domain.checks import Check, check_of, toml_of
 from pilotline.domain.errors import UsageError, did_you_mean
+from pilotline.domain.schedules import BadSchedule, Timing, as_stored, describe_timing, timing_of
 from pilotline.domain.tables import Replace, SetLayout, TableName, WriteMode, describe_mode, parse_mode
 
 if TYPE_CHECKING:
@@ -141,8 +142,8 @@ class Contract:
 
     namespace: str
     owner: str = ""
-    #: When it runs, in the factory's words: ``0 6 * * *`` or ``after sales.orders``.
-    schedule: str = ""
+    #: When it runs in the factory; None: when it is asked for.
+    timing: Timing | None = None
     #: What the global random generators are set to before the first step; None leaves them to chance.
     seed: int | None = 0
     tables: Mapping[str, TableContract] = field(default_factory=dict[str, TableContract])
@@ -155,6 +156,11 @@ class Contract:
     repeatable: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
     #: Environment variables that the steps read credentials from, each with what it is.
     secrets: Mapping[str, str] = field(default_factory=dict[str, str])
+
+    @property
+    def schedule(self) -> str:
+        """When it runs, in a few words: ``0 6 * * *`` or ``after sales.orders``."""
+        return describe_timing(self.timing) if self.timing else ""
 
     def table_of(self, output: str) -> TableName:
         """The table that an output is published as."""
@@ -245,7 +251,7 @@ def contract_of(raw: Mapping[str, Any], *, namespace: str, path: str) -> Contrac
     return Contract(
         namespace=namespace,
         owner=_text(path, raw, "owner"),
-        schedule=_text(path, raw, "schedule"),
+        timing=_timing(path, raw["schedule"], namespace) if raw.get("schedule") else None,
         seed=seed,
         tables=tables,
         checks=tuple(checks),
@@ -282,6 +288,13 @@ def _span_said(span: timedelta) -> str:
         if minutes % size == 0 and (unit == "h" or minutes >= 2 * size):
             return f"{minutes // size}{unit}"
     return f"{minutes}m"
+
+
+def _timing(path: str, said: object, namespace: str) -> Timing:
+    try:
+        return timing_of(said, namespace=namespace)
+    except BadSchedule as error:
+        raise _bad(path, f"schedule: {error.message}") from error
 
 
 def _secrets(path: str, raw: Mapping[str, Any]) -> dict[str, str]:
@@ -342,7 +355,7 @@ def toml_of_contract(contract: Contract, *, comments: Mapping[str, str] | None =
         f'{key} = "{value}"'
         for key, value in (
             ("owner", contract.owner),
-            ("schedule", contract.schedule),
+            ("schedule", contract.schedule if _in_words(contract) else ""),
             ("partition", contract.partition),
         )
         if value
@@ -372,9 +385,26 @@ def toml_of_contract(contract: Contract, *, comments: Mapping[str, str] | None =
         checks = [toml_of(check) for check in contract.checks if check.table == target]
         if checks:
             lines += ["checks = [", *(f"    {check}," for check in checks), "]"]
+    if contract.timing is not None and not _in_words(contract):
+        lines += ["", "[schedule]", *(f"{key} = {_toml(value)}" for key, value in as_stored(contract.timing).items())]
     if contract.secrets:
         lines += ["", "# Read from the environment by name; the values stand nowhere here.", "[secrets]"]
         lines += [f'{name} = "{what}"' for name, what in contract.secrets.items()]
     if contract.repeatable:
         lines += ["", "[repeatable]", *(f"{step} = {list(words)!r}" for step, words in contract.repeatable.items())]
     return "\n".join(lines) + "\n"
+
+
+def _in_words(contract: Contract) -> bool:
+    """Whether a few words say all of the schedule."""
+    if contract.timing is None:
+        return True
+    try:
+        return timing_of(contract.schedule, namespace=contract.namespace) == contract.timing
+    except BadSchedule:
+        return False
+
+
+def _toml(value: object) -> str:
+    """Texts, numbers, lists of them and truths as TOML has them, which is how JSON has them."""
+    return json.dumps(value)

@@ -12,13 +12,14 @@ import io
 import json
 import shutil
 import tarfile
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from pilotline.domain.errors import FactoryError, UsageError, did_you_mean
 from pilotline.factory.environments import Environments, Lock, alone
+from pilotline.factory.fulfilling import open_folder
 from pilotline.lake.database import named_statements
 from pilotline.run.opening import open_pipeline
 from pilotline.run.projects import Project
@@ -26,12 +27,14 @@ from pilotline.run.projects import Project
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from pilotline.domain.orders import Order
+    from pilotline.factory.fulfilling import Opening
     from pilotline.lake.catalog import Transaction
     from pilotline.lake.database import Database
     from pilotline.lake.storage import Storage
     from pilotline.run.opening import Opened
 
-__all__ = ["DamagedRelease", "NoSuchRelease", "Release", "Released", "Releases", "open_released", "pack"]
+__all__ = ["DamagedRelease", "NoSuchRelease", "Release", "Released", "Releases", "open_released", "opening_for", "pack"]
 
 _SQL: Final = Path(__file__).parent / "sql"
 SQL: Final = named_statements(_SQL / "releases.sql")
@@ -62,6 +65,8 @@ class Released:
     lock: str
     python: str
     schedule: str = ""
+    #: The schedule as a table of words; empty where there is none.
+    timing: Mapping[str, Any] = field(default_factory=dict[str, Any])
     owner: str = ""
     summary: str = ""
     #: proven: a proof stands. edited: it was changed since. by hand: there is no notebook.
@@ -113,41 +118,35 @@ class Releases:
         self._storage = storage
         database.register("releases", MIGRATIONS)
 
-    def add(self, release: Release, archive: bytes, *, within: Transaction | None = None) -> bool:
-        """Keep a release, and make it the one that new orders of its project are made from.
+    def keep(self, release: Release, archive: bytes) -> None:
+        """Put the files of a release, as ``pack`` makes them, where every worker can read them."""
+        self._storage.write(release.archive, archive)
+
+    def add(self, release: Release, *, within: Transaction) -> bool:
+        """Note a release whose files are kept, and make it the one that new orders of its project are made from.
 
         Args:
             release: what it is; one of the same id is the same.
-            archive: its files, as ``pack`` makes them.
             within: an open transaction of the same database.
 
         Returns:
             Whether it is new.
         """
-        self._storage.write(release.archive, archive)
-        facts = {"project": release.project, "author": release.author}
-        if within is None:
-            with self._database.writing() as tx:
-                return self._add(tx, release, facts)
-        return self._add(within, release, facts)
-
-    @staticmethod
-    def _add(tx: Transaction, release: Release, facts: Mapping[str, str]) -> bool:
         at = release.at.astimezone(UTC).isoformat()
-        rows = tx.execute(
+        facts = {"project": release.project, "author": release.author}
+        rows = within.execute(
             SQL["add_release"], id=release.id, commit_id=release.commit, ref=release.ref, archive=release.archive,
             size=release.size, pipelines=json.dumps([asdict(each) for each in release.pipelines]), at=at, **facts,
         )  # fmt: skip
-        tx.execute(SQL["make_current"], release_id=release.id, since=at, **facts)
+        within.execute(SQL["make_current"], release_id=release.id, since=at, **facts)
         return bool(rows)
 
-    def use(self, release: Release, *, author: str) -> None:
+    def use(self, release: Release, *, author: str, within: Transaction) -> None:
         """Make an earlier release the one that new orders are made from."""
-        with self._database.writing() as tx:
-            tx.execute(
-                SQL["make_current"], project=release.project, release_id=release.id, author=author,
-                since=datetime.now(UTC).isoformat(),
-            )  # fmt: skip
+        within.execute(
+            SQL["make_current"], project=release.project, release_id=release.id, author=author,
+            since=datetime.now(UTC).isoformat(),
+        )  # fmt: skip
 
     def release(self, id: str) -> Release:  # noqa: A002 - the word of the trade
         """One release.
@@ -228,6 +227,22 @@ def open_released(releases: Releases, id: str, pipeline: str, kept: Path) -> Ope
     python = Environments().python_for(lock)
     project = Project(folder=folder, kept=kept)
     return open_pipeline(str(folder / released.module), folder, python=str(python), project=project)
+
+
+def opening_for(releases: Releases, kept: Path) -> Opening:
+    """How a worker opens orders: from their release where they have one, else from the project's folder.
+
+    Args:
+        releases: that know it.
+        kept: the folder ``.pilotline`` of this worker.
+    """
+
+    def opened(order: Order) -> Opened:
+        if order.ask.release:
+            return open_released(releases, order.ask.release, order.ask.pipeline, kept)
+        return open_folder(order)
+
+    return opened
 
 
 def pack(files: Mapping[str, bytes]) -> bytes:

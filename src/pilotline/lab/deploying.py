@@ -11,9 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pilotline.domain.errors import FactoryError, UsageError
+from pilotline.domain.schedules import as_stored
 from pilotline.factory.environments import Environments, Lock, lock_path
 from pilotline.factory.git import Repository
+from pilotline.factory.ledger import Ledger
 from pilotline.factory.releases import Release, Released, Releases, pack
+from pilotline.factory.scheduling import Schedules, schedules_of
 from pilotline.lab.evidence import read_evidence
 from pilotline.run.opening import lake_of
 from pilotline.run.projects import Project, every_module, project_of
@@ -110,7 +113,12 @@ def deploy(here: Path, progress: Callable[[str], None], *, ref: str = "", build:
         size=len(archive), pipelines=pipelines, author=_somebody(), at=datetime.now(UTC),
     )  # fmt: skip
     progress("telling the factory")
-    new = Releases(lake.database, lake.storage).add(release, archive)
+    ledger = Ledger(lake.database)
+    releases, schedules = Releases(lake.database, lake.storage), Schedules(lake.database, ledger)
+    releases.keep(release, archive)
+    with lake.database.writing() as tx:
+        new = releases.add(release, within=tx)
+        schedules.put_all(schedules_of(release), project=name, within=tx)
     without = tuple(module.stem for module in modules if module not in landed)
     return Deployed(release=release, new=new, without_lock=without, built=tuple(built))
 
@@ -123,7 +131,8 @@ def _released(module: Path, folder: Path, lock: Lock, project: Project) -> Relea
     )
     return Released(
         name=module.stem, module=module.relative_to(folder).as_posix(), lock=lock.key, python=lock.python,
-        schedule=contract.schedule, owner=contract.owner, proof=proof,
+        schedule=contract.schedule, timing=as_stored(contract.timing) if contract.timing else {}, owner=contract.owner,
+        proof=proof,
     )  # fmt: skip
 
 

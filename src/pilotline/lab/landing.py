@@ -9,11 +9,15 @@ from __future__ import annotations
 import ast
 import re
 import subprocess
+import tomllib
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from pilotline.domain.errors import FactoryError, UsageError
+from pilotline.domain.schedules import describe_timing, next_after, timing_of
+from pilotline.factory.cron import cron_times
 from pilotline.factory.environments import Environments, Lock, find_uv, lock_for, lock_path
 from pilotline.factory.git import Repository
 from pilotline.lab.ci import Tests, run_tests
@@ -156,7 +160,7 @@ def land(asked: str | None, here: Path, wishes: Wishes, progress: Callable[[str]
     return Landing(
         pipeline=module.stem, branch=branch, commit=commit, new=new, files=tuple(said), lock=lock, python=str(landed),
         evidence=evidence, tests=tests, missing=tuple(_missing(reading, repository, top, said)), pushed=pushed,
-        schedule=_said_schedule(contract),
+        schedule=describe_timing(timing_of(said_when)) if (said_when := tomllib.loads(contract).get("schedule")) else "",
     )  # fmt: skip
 
 
@@ -300,6 +304,15 @@ def _contract(module: Path, wishes: Wishes) -> str:
     """The contract with its schedule and owner, all else as somebody wrote it."""
     path = module.with_suffix(".toml")
     text = path.read_text(encoding="utf-8") if path.exists() else ""
+    if wishes.schedule:
+        timing = timing_of(wishes.schedule, namespace=project_of(module.parent).namespace)
+        next_after(timing, datetime.now(UTC), cron_times)
+        if re.search(r"^\[schedule\]", text, re.MULTILINE):
+            raise UsageError(
+                f"{path.name} has a schedule of several lines, [schedule], already",
+                try_next="change it there, and land without --schedule, --after and --every",
+                path=str(path),
+            )
     for key, value in (("owner", wishes.owner), ("schedule", wishes.schedule)):
         if value:
             text = _with_key(text, key, value)
@@ -313,13 +326,6 @@ def _with_key(text: str, key: str, value: str) -> str:
     if there.search(head):
         return there.sub(lambda _: line, head, count=1) + table + rest
     return f"{head.rstrip()}\n{line}\n{table}{rest}".lstrip("\n")
-
-
-def _said_schedule(contract: str) -> str:
-    import tomllib
-
-    found = tomllib.loads(contract).get("schedule", "")
-    return found if isinstance(found, str) else ""
 
 
 def _files(

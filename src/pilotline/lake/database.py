@@ -172,6 +172,9 @@ class SqliteDatabase:
             connection = self._connect()
             self._local.connection = connection
             self._local.pid = os.getpid()
+        if connection.in_transaction:
+            # Another thread registered a component meanwhile; its tables are made before the next transaction.
+            return connection
         pending = [name for name, (_, done) in self._migrations.items() if not done]
         for component in pending:
             self._migrate(connection, component)

@@ -129,6 +129,9 @@ class PostgresDatabase:
 
     def _connection(self) -> psycopg.Connection:
         connection = self._open()
+        if _in_transaction(connection):
+            # Another thread registered a component meanwhile; its tables are made before the next transaction.
+            return connection
         pending = [name for name, (_, done) in self._migrations.items() if not done]
         for component in pending:
             self._migrate(connection, component)

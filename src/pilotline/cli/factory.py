@@ -1,0 +1,175 @@
+"""Run the factory of this project: scheduler, alerts, the tables for other engines, and a worker, in one command.
+
+It needs nothing beside the project: SQLite and a folder will do. Where the settings name Postgres and S3, other machines join
+with `pilotline worker`, and several factories may run at once. Ctrl-C lets the running order end, or gives it back.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from argparse import ArgumentParser, Namespace
+    from collections.abc import Mapping, Sequence
+    from threading import Event
+
+    from pilotline.cli.terminal import Out
+    from pilotline.domain.errors import PilotlineError
+    from pilotline.domain.orders import OrderNumber
+    from pilotline.factory.releases import Releases
+    from pilotline.factory.scheduling import Schedules
+    from pilotline.lake.lake import Lake
+    from pilotline.run.projects import Project
+
+NAME = "factory"
+HELP = "run what is scheduled and queued, day and night, in one command"
+#: Seconds between two looks for what owners should be told.
+_ALERTS = 15.0
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """How many workers, where to listen."""
+    parser.add_argument("--workers", type=int, default=1, metavar="N", help="so many workers on this machine (1)")
+    parser.add_argument("--lease", type=float, default=60.0, metavar="SECONDS", help="of the workers (60)")
+    parser.add_argument(
+        "--grace", type=float, default=30.0, metavar="SECONDS", help="when stopped, let runs go on so long (30)"
+    )
+    parser.add_argument("--port", type=int, default=8181, metavar="NUMBER", help="0 takes any that is free (8181)")
+    parser.add_argument("--host", default="127.0.0.1", metavar="ADDRESS", help="where to listen (127.0.0.1)")
+    parser.add_argument("--expose", action="store_true", help="allow an address that other machines can reach")
+    parser.add_argument(
+        "--token-file", type=Path, metavar="FILE", help="holds the token; else PILOTLINE_TOKEN, or a new one"
+    )
+
+
+def run(args: Namespace, out: Out) -> int:
+    """Run until a signal."""
+    import os
+    import signal
+    import sys
+    import threading
+    from contextlib import suppress
+
+    from pilotline.cli.lakes import plural, whole
+    from pilotline.domain.errors import UsageError
+    from pilotline.factory.ledger import Ledger
+    from pilotline.factory.metrics import metrics
+    from pilotline.factory.releases import Releases
+    from pilotline.factory.scheduling import Scheduler, Schedules
+    from pilotline.factory.supervising import Workers
+    from pilotline.run.nothing import somebody
+    from pilotline.run.opening import lake_of
+    from pilotline.run.projects import project_of
+    from pilotline.run.usage import Buffered, Usage
+    from pilotline.server.app import app
+    from pilotline.server.iceberg import IcebergCatalog
+    from pilotline.server.listening import address_of, listen, serve
+    from pilotline.server.tokens import token_from
+
+    if args.workers < 0 or args.lease < 1 or args.grace < 0:
+        raise UsageError(
+            "workers and grace are 0 or more, a lease is 1 second or more", try_next="pilotline factory --help"
+        )
+    project = project_of(Path.cwd())
+    lake = lake_of(project)
+    ledger = Ledger(lake.database)
+    schedules = Schedules(lake.database, ledger)
+    count = _schedule_folder(project, schedules, Releases(lake.database, lake.storage), lake)
+    token = token_from(args.token_file, os.environ)
+    reads = Buffered(Usage(lake.database), somebody())
+    served = app(IcebergCatalog(lake, whole, reads.count), token, lambda: metrics(lake), reads.write)
+    teller = _Teller(out)
+    stopped = threading.Event()
+    command = [sys.executable, "-m", "pilotline", "worker", "--lease", str(args.lease), "--grace", str(args.grace)]
+    workers = Workers(command, project.folder, args.workers, args.grace, teller.warn)
+    jobs = [
+        threading.Thread(target=Scheduler(schedules, teller.hear).run, args=(stopped,), name="pilotline-scheduler"),
+        threading.Thread(target=workers.run, args=(stopped,), name="pilotline-workers"),
+        threading.Thread(target=_alert, args=(project, lake, stopped, teller), name="pilotline-alerts"),
+    ]
+    with listen(args.host, args.port, expose=args.expose) as listening, suppress(KeyboardInterrupt):
+        address = address_of(listening)
+        # What serves puts a signal by until requests are answered, and raises it again: then it ends as by Ctrl-C.
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        for job in jobs:
+            job.start()
+        what = f"{plural(count, 'schedule')}, {plural(args.workers, 'worker')}"
+        out.say(f"the factory of {project.folder.name} runs: {what}, until Ctrl-C")
+        out.say(
+            f"  tables and metrics: {address}, token {f'as in {token.given_by}' if token.given_by else token.secret}"
+        )
+        out.document({"address": address, "token": None if token.given_by else token.secret, "schedules": count})
+        out.finish()
+        try:
+            serve(served, listening)
+        finally:
+            stopped.set()
+            for job in jobs:
+                job.join()
+    out.say("stopped")
+    return 0
+
+
+def _schedule_folder(project: Project, schedules: Schedules, releases: Releases, lake: Lake) -> int:
+    """Set what this folder's contracts say, where the project was never deployed; how many schedules there are."""
+    from pilotline.run.projects import every_module
+    from pilotline.run.reading import read_contract
+
+    if not releases.list(project.namespace, most=1):
+        wanted: dict[str, Mapping[str, object]] = {}
+        for module in every_module(project.folder):
+            contract = read_contract(module, project)
+            inside = module.relative_to(project.folder)
+            pipeline = inside.stem if inside.parent == Path() else inside.as_posix()
+            if contract.timing is not None:
+                facts = {"timing": contract.timing, "pipeline": pipeline, "owner": contract.owner}
+                wanted[f"{project.folder.name}/{pipeline}"] = facts
+        with lake.database.writing() as tx:
+            schedules.put_all(wanted, project=str(project.folder), within=tx)
+    return len(schedules.list())
+
+
+def _alert(project: Project, lake: Lake, stopped: Event, teller: _Teller) -> None:
+    """Tell owners what is wrong, as the settings say."""
+    from pilotline.domain.errors import PilotlineError
+    from pilotline.factory.alerting import Alerting, promises_of
+    from pilotline.factory.channels import channels_of
+
+    try:
+        channels = channels_of(project)
+    except PilotlineError as error:
+        teller.warn(f"{error.code}: {error.message}")
+        return
+    alerting = Alerting(lake.database)
+    while not stopped.wait(_ALERTS):
+        try:
+            alerting.look(promises_of(project), channels)
+            alerting.deliver(channels)
+        except PilotlineError as error:
+            teller.warn(f"{error.code}: {error.message}")
+        except Exception as error:  # whatever it is, the next look may well succeed
+            teller.warn(f"{type(error).__name__}: {error}; owners are told later")
+
+
+class _Teller:
+    """Says what happens, from whichever thread."""
+
+    def __init__(self, out: Out) -> None:
+        self._out = out
+        self._trouble = ""
+
+    def hear(self, what: Sequence[OrderNumber] | PilotlineError) -> None:
+        from pilotline.domain.errors import PilotlineError
+        from pilotline.domain.orders import order_name
+
+        if isinstance(what, PilotlineError):
+            if what.message != self._trouble:
+                self.warn(f"{what.code}: {what.message}; it is tried again")
+            self._trouble = what.message
+            return
+        self._trouble = ""
+        self._out.say(f"ordered {', '.join(order_name(number) for number in what)}")
+
+    def warn(self, text: str) -> None:
+        self._out.warn(text)

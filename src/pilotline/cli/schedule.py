@@ -1,0 +1,163 @@
+"""When pipelines run: list the schedules, set this folder's from their contracts, pause, resume, look ahead.
+
+pilotline schedule                    the schedules there are
+pilotline schedule set [MODULE]       as the contract beside the module says, for the folder as it is
+pilotline schedule next NAME          the next times
+pilotline schedule pause NAME         nothing is ordered until `resume`; what was due meanwhile is left out
+pilotline schedule remove NAME
+
+What is deployed is scheduled as its contracts say; `pilotline deploy` sees to it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pilotline.domain.errors import UsageError
+
+if TYPE_CHECKING:
+    from argparse import ArgumentParser, Namespace
+    from datetime import datetime
+
+    from pilotline.cli.terminal import Out
+    from pilotline.factory.scheduling import Schedule, Schedules
+
+NAME = "schedule"
+HELP = "list, set, pause and resume when pipelines run"
+_ACTIONS = ("list", "set", "next", "pause", "resume", "remove")
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """What to do, with which."""
+    parser.add_argument(
+        "action", nargs="?", default="list", choices=_ACTIONS, metavar="ACTION", help=", ".join(_ACTIONS)
+    )
+    parser.add_argument("name", nargs="?", metavar="NAME", help="of the schedule; set: of the module")
+    parser.add_argument("--times", type=int, default=5, metavar="N", help="next: so many (5)")
+    parser.add_argument("--onto", default="main", metavar="BRANCH", help="set: the branch to publish onto (main)")
+
+
+def run(args: Namespace, out: Out) -> int:
+    """Do it, and show what there is."""
+    from pilotline.cli.lakes import open_here
+    from pilotline.factory.ledger import Ledger
+    from pilotline.factory.scheduling import Schedules
+
+    lake, _ = open_here()
+    schedules = Schedules(lake.database, Ledger(lake.database))
+    if args.action == "list":
+        return _list(schedules, out)
+    if args.action == "set":
+        return _set(schedules, args, out)
+    name = _named(schedules, args.name, args.action)
+    match args.action:
+        case "next":
+            return _next(schedules.schedule(name), args.times, out)
+        case "pause" | "resume":
+            found = schedules.pause(name, paused=args.action == "pause")
+            out.say(
+                f"{found.name} is paused" if found.paused else f"{found.name} goes on: {found.words}{_then(found.due)}"
+            )
+            out.document(_as_json(found))
+        case _:
+            schedules.remove(name)
+            out.say(f"{name} is scheduled no more; orders that wait stay: pilotline queue")
+            out.document({"schedule": name, "removed": True})
+    return 0
+
+
+def _named(schedules: Schedules, name: str | None, action: str) -> str:
+    """The name in full: ``shop/explore`` for ``explore``, where one schedule has it."""
+    names = [each.name for each in schedules.list()]
+    if name is None:
+        raise UsageError(
+            f"which schedule? There are {', '.join(names) or 'none'}", try_next=f"pilotline schedule {action} NAME"
+        )
+    ends = [each for each in names if each.endswith(f"/{name}")]
+    return ends[0] if name not in names and len(ends) == 1 else name
+
+
+def _list(schedules: Schedules, out: Out) -> int:
+    found = schedules.list()
+    out.table(
+        ["schedule", "runs", "next", "release", "owner", ""],
+        [
+            [one.name, one.words, _local(one.due) if one.due and not one.paused else "-", one.release or "the folder",
+             one.owner or "-", "paused" if one.paused else ""]
+            for one in found
+        ],
+    )  # fmt: skip
+    out.document({"schedules": [_as_json(one) for one in found]})
+    return 0
+
+
+def _set(schedules: Schedules, args: Namespace, out: Out) -> int:
+    from pathlib import Path
+
+    from pilotline.run.projects import find_module, project_of
+    from pilotline.run.reading import read_contract
+
+    module = find_module(args.name, Path.cwd())
+    project = project_of(module.parent)
+    contract = read_contract(module, project)
+    if contract.timing is None:
+        raise UsageError(
+            f"{module.stem}.toml has no schedule",
+            try_next=f'write schedule = "0 6 * * *" into {module.stem}.toml',
+            path=str(module.with_suffix(".toml")),
+        )
+    inside = module.relative_to(project.folder)
+    pipeline = inside.stem if inside.parent == Path() else inside.as_posix()
+    name = schedules.put(
+        contract.timing, project=str(project.folder), pipeline=pipeline, onto=args.onto, owner=contract.owner
+    )
+    found = schedules.schedule(name)
+    out.say(f"{found.name} runs {found.words}{_then(found.due)}")
+    out.say("  next: pilotline factory")
+    out.document(_as_json(found))
+    return 0
+
+
+def _next(schedule: Schedule, count: int, out: Out) -> int:
+    from datetime import UTC, datetime
+
+    from pilotline.domain.schedules import next_after
+    from pilotline.factory.cron import cron_times
+
+    found: list[datetime] = []
+    at: datetime | None = datetime.now(UTC)
+    while len(found) < count and at is not None:
+        at = next_after(schedule.timing, at, cron_times)
+        if at is not None:
+            found.append(at)
+    if not found:
+        out.say(f"{schedule.name} runs {schedule.words}: nobody can know when")
+    for each in found:
+        out.say(f"{_local(each)}  ({each:%Y-%m-%dT%H:%MZ})")
+    out.document({"schedule": schedule.name, "next": [each.isoformat() for each in found]})
+    return 0
+
+
+def _local(at: datetime) -> str:
+    return f"{at.astimezone():%Y-%m-%d %H:%M %Z}"
+
+
+def _then(at: datetime | None) -> str:
+    return f", next on {_local(at)}" if at else ""
+
+
+def _as_json(schedule: Schedule) -> dict[str, object]:
+    from pilotline.domain.schedules import as_stored
+
+    return {
+        "schedule": schedule.name,
+        "project": schedule.project,
+        "pipeline": schedule.pipeline,
+        "release": schedule.release or None,
+        "onto": schedule.onto,
+        "owner": schedule.owner,
+        "runs": schedule.words,
+        "timing": as_stored(schedule.timing),
+        "paused": schedule.paused,
+        "next": schedule.due,
+    }

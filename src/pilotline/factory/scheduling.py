@@ -1,0 +1,354 @@
+"""Stored schedules, and the scheduler that turns what is due into orders.
+
+Looking at schedules is one transaction for a batch: it submits orders and writes down until when was looked, so nothing is
+lost where a scheduler dies between the two, and however many look, each time is ordered once; an order's id says its time.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from pilotline.domain.errors import FactoryError, PilotlineError, UsageError, did_you_mean
+from pilotline.domain.orders import Ask
+from pilotline.domain.schedules import After, as_stored, describe_timing, due, next_after, timing_from
+from pilotline.factory.cron import cron_times
+from pilotline.lake import ledger as commits
+from pilotline.lake.database import named_statements
+
+if TYPE_CHECKING:
+    import threading
+    from collections.abc import Callable, Mapping, Sequence
+
+    from pilotline.domain.orders import OrderNumber
+    from pilotline.domain.schedules import Timing
+    from pilotline.domain.tables import TableName
+    from pilotline.factory.ledger import Ledger
+    from pilotline.factory.releases import Release
+    from pilotline.lake.database import Database, Session
+
+__all__ = ["NoSuchSchedule", "Schedule", "Scheduler", "Schedules", "schedules_of"]
+
+_SQL: Final = Path(__file__).parent / "sql"
+SQL: Final = named_statements(_SQL / "schedules.sql")
+MIGRATIONS: Final = (_SQL / "schedules_001.sql",)
+#: So many schedules in one transaction, so that nobody waits for long.
+_AT_ONCE: Final = 500
+#: Seconds between two looks, at most.
+_LOOK: Final = 1.0
+_LONGEST: Final = 10.0
+
+
+class NoSuchSchedule(UsageError):
+    """No schedule of that name."""
+
+    code = "PL531"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Schedule:
+    """When a pipeline is ordered."""
+
+    #: ``project/pipeline``.
+    name: str
+    project: str
+    pipeline: str
+    release: str
+    onto: str
+    owner: str
+    timing: Timing
+    paused: bool
+    #: Until when it was looked at.
+    seen: datetime
+    #: The next time; None where there is none, or where it waits for tables.
+    due: datetime | None
+    since: datetime
+
+    @property
+    def words(self) -> str:
+        """When, in a few words."""
+        return describe_timing(self.timing)
+
+
+class Schedules:
+    """The schedules of a factory.
+
+    Args:
+        database: the lake's.
+        ledger: of its orders.
+    """
+
+    def __init__(self, database: Database, ledger: Ledger) -> None:
+        self._database = database
+        self._ledger = ledger
+        database.register("schedules", MIGRATIONS)
+
+    def put(
+        self,
+        timing: Timing,
+        *,
+        project: str,
+        pipeline: str,
+        name: str = "",
+        release: str = "",
+        onto: str = "main",
+        owner: str = "",
+        within: Session | None = None,
+    ) -> str:
+        """Set when a pipeline runs, and give the schedule's name. What is due before now is not ordered.
+
+        Raises:
+            BadSchedule: its cron expression is none.
+        """
+        name = name or f"{Path(project).name}/{pipeline}"
+        if within is None:
+            with self._database.writing() as tx:
+                return self.put(
+                    timing, project=project, pipeline=pipeline, name=name, release=release, onto=onto, owner=owner, within=tx
+                )  # fmt: skip
+        now = self._ledger.now()
+        before = within.execute(SQL["schedule_by_name"], name=name)
+        earlier = _schedule(before[0]) if before else None
+        same = earlier is not None and earlier.timing == timing
+        # A pause by hand outlives a deploy; one that the contract said does not, when the contract no longer says it.
+        by_hand = earlier is not None and earlier.paused and not earlier.timing.paused
+        first = next_after(timing, now, cron_times)
+        within.execute(
+            SQL["put_schedule"], name=name, project=project, pipeline=pipeline, release_id=release, onto=onto, owner=owner,
+            timing=json.dumps(as_stored(timing)), kind="after" if isinstance(timing.trigger, After) else "at",
+            paused=int(timing.paused or by_hand), seen=commits.time_text(earlier.seen if same and earlier else now),
+            since=commits.time_text(now),
+            # One that did not change goes on where it was: a deploy at noon does not skip what noon brings.
+            due=before[0][9] if same else _text(first),
+            taken=before[0][10] if same else json.dumps(self._standing(within, timing, onto)),
+        )  # fmt: skip
+        return name
+
+    def put_all(self, wanted: Mapping[str, Mapping[str, Any]], *, project: str, within: Session) -> None:
+        """Have these schedules of a project and no others: name -> what ``put`` takes."""
+        for row in within.execute(SQL["list_schedules"], project=project):
+            if row[0] not in wanted:
+                within.execute(SQL["remove_schedule"], name=row[0])
+        for name, facts in wanted.items():
+            self.put(**facts, name=name, project=project, within=within)
+
+    def remove(self, name: str) -> None:
+        """Forget a schedule.
+
+        Raises:
+            NoSuchSchedule: there is none of that name.
+        """
+        with self._database.writing() as tx:
+            if not tx.execute(SQL["remove_schedule"], name=name):
+                raise self._unknown(tx, name)
+
+    def pause(self, name: str, *, paused: bool) -> Schedule:
+        """Pause a schedule, or let it go on from now: what would have been due meanwhile is left out.
+
+        Raises:
+            NoSuchSchedule: there is none of that name.
+        """
+        with self._database.writing() as tx:
+            found = self._one(tx, name)
+            now = self._ledger.now()
+            following = next_after(found.timing, now, cron_times)
+            tx.execute(
+                SQL["pause_schedule"], name=name, paused=int(paused), seen=commits.time_text(now), due=_text(following)
+            )
+            if not paused:
+                taken = json.dumps(self._standing(tx, found.timing, found.onto))
+                tx.execute(SQL["took"], name=name, seen=commits.time_text(now), taken=taken)
+            return self._one(tx, name)
+
+    def schedule(self, name: str) -> Schedule:
+        """One schedule.
+
+        Raises:
+            NoSuchSchedule: there is none of that name.
+        """
+        with self._database.reading() as tx:
+            return self._one(tx, name)
+
+    def list(self, project: str = "") -> tuple[Schedule, ...]:
+        """All of them, by name."""
+        with self._database.reading() as tx:
+            return tuple(_schedule(row) for row in tx.execute(SQL["list_schedules"], project=project))
+
+    # -- what is due ---------------------------------------------------------------------------------------------------
+
+    def order_due(self) -> tuple[OrderNumber, ...]:
+        """Submit orders for all that is due by the database's clock; a batch in one transaction each."""
+        submitted: list[OrderNumber] = []
+        while True:
+            with self._database.reading() as tx:
+                now = self._ledger.now()
+                if not tx.execute(SQL["due_schedules"], now=commits.time_text(now), most=1):
+                    break
+            with self._database.writing() as tx:
+                now = self._ledger.now()
+                rows = tx.execute(SQL["due_schedules"], now=commits.time_text(now), most=_AT_ONCE)
+                for schedule in map(_schedule, rows):
+                    submitted += self._order(tx, schedule, now)
+            if len(rows) < _AT_ONCE:
+                break
+        with self._database.reading() as tx:
+            branches = [row[0] for row in tx.execute(SQL["waited_for"])]
+            moved = [onto for onto in branches if self._moved(tx, onto)]
+        for onto in moved:
+            with self._database.writing() as tx:
+                submitted += self._order_waiting(tx, onto, self._ledger.now())
+        return tuple(submitted)
+
+    def first_due(self) -> datetime | None:
+        """When the next one is due; None where none is."""
+        with self._database.reading() as tx:
+            ((first,),) = tx.execute(SQL["first_due"])
+        return datetime.fromisoformat(first) if first else None
+
+    def _order(self, tx: Session, schedule: Schedule, now: datetime) -> list[OrderNumber]:
+        ticks = due(schedule.timing, schedule.seen, now, cron_times)
+        found = [
+            self._submit(tx, schedule, tick.id, "schedule", tick.put_off(schedule.name, schedule.timing.jitter))
+            for tick in ticks
+        ]
+        following = next_after(schedule.timing, now, cron_times)
+        tx.execute(SQL["looked_at"], name=schedule.name, seen=commits.time_text(now), due=_text(following))
+        return found
+
+    def _order_waiting(self, tx: Session, onto: str, now: datetime) -> list[OrderNumber]:
+        states = _states(tx, onto)
+        found: list[OrderNumber] = []
+        for row in tx.execute(SQL["waiting_schedules"], onto=onto):
+            schedule, taken = _schedule(row), json.loads(row[10])
+            trigger = schedule.timing.trigger
+            if not isinstance(trigger, After):
+                continue
+            new = {
+                str(each): states[each] for each in trigger.tables if states.get(each, -1) > taken.get(str(each), -1)
+            }
+            if not new or (len(new) < len(trigger.tables) and not trigger.any):
+                continue
+            at = schedule.timing.jitter and now + timedelta(seconds=schedule.timing.jitter)
+            found.append(self._submit(tx, schedule, f"commit {max(new.values())}", "after", at or None))
+            tx.execute(SQL["took"], name=schedule.name, seen=commits.time_text(now), taken=json.dumps(taken | new))
+        tx.execute(SQL["look_at_branch"], onto=onto, seq=_head(tx, onto))
+        return found
+
+    def _submit(self, tx: Session, schedule: Schedule, what: str, origin: Any, at: datetime | None) -> OrderNumber:
+        return self._ledger.submit(
+            Ask(
+                id=f"{schedule.name}@{what}",
+                pipeline=schedule.pipeline,
+                project=schedule.project,
+                release=schedule.release,
+                onto=schedule.onto,
+                due=at,
+                origin=origin,
+                schedule=schedule.name,
+                owner=schedule.owner,
+            ),
+            within=tx,
+        )
+
+    def _moved(self, tx: Session, onto: str) -> bool:
+        rows = tx.execute(SQL["branch_looked"], onto=onto)
+        return not rows or rows[0][0] != _head(tx, onto)
+
+    @staticmethod
+    def _standing(tx: Session, timing: Timing, onto: str) -> dict[str, int]:
+        """What is published now of the tables that a schedule waits for: that alone is nothing new."""
+        if not isinstance(timing.trigger, After):
+            return {}
+        states = _states(tx, onto)
+        return {str(each): states[each] for each in timing.trigger.tables if each in states}
+
+    def _one(self, tx: Session, name: str) -> Schedule:
+        rows = tx.execute(SQL["schedule_by_name"], name=name)
+        if not rows:
+            raise self._unknown(tx, name)
+        return _schedule(rows[0])
+
+    @staticmethod
+    def _unknown(tx: Session, name: str) -> NoSuchSchedule:
+        names = [row[0] for row in tx.execute(SQL["list_schedules"], project="")]
+        return NoSuchSchedule(
+            f"there is no schedule {name!r}.{did_you_mean(name, names)}", try_next="pilotline schedule", schedule=name
+        )
+
+
+class Scheduler:
+    """Looks at the schedules until it is stopped. Several may, one is enough.
+
+    Args:
+        schedules: that are looked at.
+        heard: is told of orders that were submitted, and where the database does not answer.
+    """
+
+    def __init__(
+        self, schedules: Schedules, heard: Callable[[Sequence[OrderNumber] | PilotlineError], None] = lambda _: None
+    ) -> None:
+        self._schedules = schedules
+        self._heard = heard
+
+    def run(self, stopped: threading.Event) -> None:
+        """Go on until ``stopped`` is set."""
+        wait = _LOOK
+        while not stopped.is_set():
+            began = time.monotonic()
+            try:
+                orders = self._schedules.order_due()
+                wait = _LOOK
+            except PilotlineError as error:
+                self._heard(error)
+                wait = min(wait * 2, _LONGEST)
+            except Exception as error:  # whatever it is, tomorrow's runs must not be lost for it
+                self._heard(FactoryError(f"{type(error).__name__}: {error}", try_next="pilotline factory, once more"))
+                wait = min(wait * 2, _LONGEST)
+            else:
+                if orders:
+                    self._heard(orders)
+            stopped.wait(max(0.05, wait - (time.monotonic() - began)))
+
+
+def schedules_of(release: Release) -> dict[str, dict[str, Any]]:
+    """The schedules that a release's contracts say, as ``put_all`` takes them."""
+    return {
+        f"{release.project}/{each.name}": {
+            "timing": timing_from(each.timing),
+            "pipeline": each.name,
+            "release": release.id,
+            "owner": each.owner,
+        }
+        for each in release.pipelines
+        if each.timing
+    }
+
+
+def _states(tx: Session, onto: str) -> dict[TableName, int]:
+    """Table -> the number of the branch's commit that made it what it is."""
+    row = commits.branch_row(tx, onto)
+    return {
+        pointer.table: int(pointer.from_seq)
+        for pointer in commits.pointers_at(tx, commits.head_of(tx, row))
+        if pointer.metadata_location is not None
+    }
+
+
+def _head(tx: Session, onto: str) -> int:
+    return int(commits.branch_row(tx, onto).head_seq)
+
+
+def _schedule(row: Sequence[Any]) -> Schedule:
+    return Schedule(
+        name=row[0], project=row[1], pipeline=row[2], release=row[3], onto=row[4], owner=row[5],
+        timing=timing_from(json.loads(row[6])), paused=bool(row[7]), seen=datetime.fromisoformat(row[8]),
+        due=datetime.fromisoformat(row[9]) if row[9] else None, since=datetime.fromisoformat(row[11]),
+    )  # fmt: skip
+
+
+def _text(at: datetime | None) -> str | None:
+    return None if at is None else commits.time_text(at.astimezone(UTC))
