@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import socketserver
 import subprocess
 import sys
 import threading
+import time
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING
@@ -435,3 +437,22 @@ def test_a_promise_is_written_back_as_it_was_read(said):
 def test_a_promise_that_is_none_is_refused(said):
     with pytest.raises(BadContract, match="fresh is"):
         contract_of({"tables": {"totals": {"fresh": said}}}, namespace="shop", path="explore.toml")
+
+
+def test_the_command_goes_on_looking_until_it_is_stopped(tmp_path, web):
+    past = Past(tmp_path, None)
+    (tmp_path / "pilotline.toml").write_text(
+        f'namespace = "shop"\n[alerts]\nwebhook = "http://127.0.0.1:{web.server_address[1]}/hook"\n'
+    )
+    looking = subprocess.Popen([sys.executable, "-m", "pilotline", "alerts", "--send", "--every", "1"], cwd=tmp_path)
+    try:
+        for pipeline, count in (("explore", 1), ("weekly", 2)):
+            past.run(pipeline, "failed", because="PL312: died")
+            until = time.monotonic() + 60
+            while len(web.received) < count:
+                assert time.monotonic() < until
+                time.sleep(0.05)
+    finally:
+        looking.send_signal(signal.SIGINT)
+    assert looking.wait(30) == 0
+    assert [document["alerts"][0]["subject"] for _, _, document in web.received] == ["explore", "weekly"]

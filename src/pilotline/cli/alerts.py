@@ -1,6 +1,6 @@
 """Show what is wrong: failed pipelines, tables older than promised, runs that take longer than usual; and tell people.
 
-pilotline alerts --send          look, and send what is new; for a timer, where no factory runs
+pilotline alerts --send          look, and send what is new; for a timer, or with --every 60 by itself
 pilotline alerts --test          send a message to each channel
 
 Each problem is told once, and its end once, by the channels that [alerts] in the settings names.
@@ -8,11 +8,13 @@ Each problem is told once, and its end once, by the channels that [alerts] in th
 
 from __future__ import annotations
 
+import time
+from contextlib import nullcontext, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pilotline.domain.errors import UsageError
+from pilotline.domain.errors import PilotlineError, UsageError
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
@@ -27,6 +29,7 @@ HELP = "show what failed or is late, and tell its owners"
 def add_arguments(parser: ArgumentParser) -> None:
     """Whether to send, and what to list."""
     parser.add_argument("--send", action="store_true", help="look, and send what is new")
+    parser.add_argument("--every", type=float, metavar="SECONDS", help="with --send: again and again, until Ctrl-C")
     parser.add_argument("--test", action="store_true", help="send a message to each channel, and stop")
     parser.add_argument("--all", action="store_true", help="list the last fifty, those that are over among them")
 
@@ -35,7 +38,7 @@ def run(args: Namespace, out: Out) -> int:
     """Look, send if asked to, and list.
 
     Raises:
-        UsageError: there is no channel to test.
+        UsageError: there is no channel to test, or nothing to do again.
     """
     from pilotline.cli.lakes import age
     from pilotline.factory.alerting import Alerting, promises_of
@@ -49,9 +52,17 @@ def run(args: Namespace, out: Out) -> int:
         return _test(channels, out)
     alerting = Alerting(lake_of(project).database)
     sent = 0
-    if args.send:
-        alerting.look(promises_of(project), channels)
-        sent = alerting.deliver(channels)
+    if args.every is not None and (not args.send or args.every < 1):
+        raise UsageError("--every is 1 second or more, with --send", try_next="pilotline alerts --send --every 60")
+    with suppress(KeyboardInterrupt):
+        while args.send:
+            # Read anew: contracts change while this goes on. A database that is away for a while comes back.
+            with suppress(PilotlineError) if args.every else nullcontext():
+                alerting.look(promises_of(project), channels)
+                sent += alerting.deliver(channels)
+            if args.every is None:
+                break
+            time.sleep(args.every)
     found = alerting.lately() if args.all else alerting.open()
     for one in found:
         word = "recovered" if one.closed else "opened"

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 from pilotline.domain.pipelines import FromParameter, FromResult
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from pilotline.domain.pipelines import Pipeline
 
@@ -25,6 +25,8 @@ _ROW: Final = 64
 _GAP: Final = 40
 _LETTER: Final = 7.4
 _MARGIN: Final = 12
+#: How far above the boxes a line bends that would be hidden behind one.
+_BOW: Final = 26
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,15 +105,18 @@ def svg(graph: Graph, *, styled: bool = True) -> str:
     placed = _place(graph)
     width = max((one.x + one.width for one in placed.values()), default=0) + _MARGIN
     height = max((one.y + _HEIGHT for one in placed.values()), default=0) + _MARGIN
+    joined = [(placed[start], placed[end]) for start, end in graph.edges if start in placed and end in placed]
+    bowed = [_hidden(start, end, placed.values()) for start, end in joined]
+    top = _BOW if any(bowed) else 0
     lines = [
-        f'<svg class="graph" xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:.0f} {height:.0f}"',
+        f'<svg class="graph" xmlns="http://www.w3.org/2000/svg" viewBox="0 {-top} {width:.0f} {height + top:.0f}"',
         # A page that is narrower shrinks it, as long as it can be read.
-        f' width="{width:.0f}" height="{height:.0f}" style="min-width:{width * 0.68:.0f}px"',
+        f' width="{width:.0f}" height="{height + top:.0f}" style="min-width:{width * 0.68:.0f}px"',
         ' role="img" aria-label="the steps of the pipeline">',
     ]
     if styled:
         lines.append(f"<style>{_STYLE}</style>")
-    lines += [_edge(placed[start], placed[end]) for start, end in graph.edges if start in placed and end in placed]
+    lines += [_edge(start, end, bow=bow) for (start, end), bow in zip(joined, bowed, strict=True)]
     lines += [_box(one) for one in placed.values()]
     return "\n".join([*lines, "</svg>"])
 
@@ -165,9 +170,19 @@ def _width(node: Node) -> float:
     return min(max(len(_cut(node.title, 34)) * _LETTER, len(_cut(node.below, 40)) * _LETTER * 0.82, 60) + 26, 300)
 
 
-def _edge(start: _Placed, end: _Placed) -> str:
+def _hidden(start: _Placed, end: _Placed, placed: Iterable[_Placed]) -> bool:
+    """Whether a straight line between two boxes would run behind another one."""
+    if abs(start.y - end.y) > 1:
+        return False
+    return any(start.column < one.column < end.column and abs(one.y - start.y) < _HEIGHT for one in placed)
+
+
+def _edge(start: _Placed, end: _Placed, *, bow: bool) -> str:
     x1, y1 = start.x + start.width, start.y + _HEIGHT / 2
     x2, y2 = end.x, end.y + _HEIGHT / 2
+    if bow:
+        over = y1 - _HEIGHT / 2 - _BOW
+        return f'<path class="edge" d="M{x1:.0f},{y1:.0f} C{x1 + _GAP:.0f},{over:.0f} {x2 - _GAP:.0f},{over:.0f} {x2:.0f},{y2:.0f}"/>'
     middle = (x1 + x2) / 2
     return f'<path class="edge" d="M{x1:.0f},{y1:.0f} C{middle:.0f},{y1:.0f} {middle:.0f},{y2:.0f} {x2:.0f},{y2:.0f}"/>'
 
