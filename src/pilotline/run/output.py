@@ -90,8 +90,10 @@ class Output:
         try:
             while data := os.read(descriptor, 1 << 16):
                 rest = self._whole_lines(teller, rest + data)
+                self._flush(teller)
             teller.say(rest)
             teller.end_line()
+            self._flush(teller)
         except OSError:
             return
         finally:
@@ -119,6 +121,11 @@ class Output:
             if not self._lines.closed:
                 self._waiting.append(line)
                 self._lines.write(json.dumps(line.as_json()) + "\n")
+
+    def _flush(self, teller: _Teller) -> None:
+        teller.flush()
+        with self._lock:
+            if not self._lines.closed:
                 self._lines.flush()
 
     def clean(self, text: str) -> str:
@@ -169,6 +176,9 @@ class _Teller:
         if text:
             self._tell(text)
 
+    def flush(self) -> None:
+        self._plain.flush()
+
     def close(self) -> None:
         self._plain.close()
 
@@ -179,7 +189,6 @@ class _Teller:
         said = self._output.clean(text.removesuffix("\r")) if self._left > 0 else _CUT
         self._output.add(Line(at=time.time(), stream=self._stream, step=self._step, text=said))
         self._plain.write(said + "\n")
-        self._plain.flush()
 
 
 class _Private:
