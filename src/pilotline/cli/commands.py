@@ -69,6 +69,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("releases", "pilotline.cli.releases", "list what was deployed, or go back to an earlier release"),
     Command("factory", "pilotline.cli.factory", "run what is scheduled and queued, day and night, in one command"),
     Command("schedule", "pilotline.cli.schedule", "list, set, pause and resume when pipelines run"),
+    Command("backfill", "pilotline.cli.backfill", "fill partitions of a pipeline, or show which are filled"),
     Command("submit", "pilotline.cli.submit", "queue a pipeline for the workers"),
     Command("queue", "pilotline.cli.queue", "list what the workers are to do, are doing, and did"),
     Command("cancel", "pilotline.cli.cancel", "cancel what is queued or running"),

@@ -156,6 +156,10 @@ class Records:
         rows = self._rows("published_after", pipeline=pipeline, onto=onto, number=number)
         return tuple(_past_run(row) for row in rows)
 
+    def every_published(self, pipeline: str, onto: str) -> tuple[PastRun, ...]:
+        """The runs of a pipeline that published, the first one first."""
+        return tuple(_past_run(row) for row in self._rows("every_published", pipeline=pipeline, onto=onto))
+
     def published_before(self, pipeline: str, onto: str, number: int) -> PastRun | None:
         """The last run of a pipeline that published, of those before one."""
         return self._past("published_before", pipeline=pipeline, onto=onto, number=number)

@@ -62,6 +62,11 @@ SELECT number, outcome, commit_id, ended, parameters, base FROM run
 WHERE pipeline = :pipeline AND onto = :onto AND state = 'published' AND number > :number
 ORDER BY number;
 
+-- every_published --
+SELECT number, outcome, commit_id, ended, parameters, base FROM run
+WHERE pipeline = :pipeline AND onto = :onto AND state = 'published'
+ORDER BY number;
+
 -- published_before --
 SELECT number, outcome, commit_id, ended, parameters, base FROM run
 WHERE pipeline = :pipeline AND onto = :onto AND state = 'published' AND number < :number
