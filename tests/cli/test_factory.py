@@ -124,3 +124,20 @@ def test_a_worker_that_is_killed_is_replaced_and_its_order_is_taken_over(shop):
     assert worker not in factory.workers
     assert "a worker was killed by SIGKILL" in (factory.folder / "wrong").read_text()
     assert factory.stop() == 0
+
+
+def test_it_can_be_stopped_as_soon_as_it_says_that_it_runs_and_twice_when_one_is_in_a_hurry(shop):
+    for _ in range(3):
+        assert shop("every 365d").stop() == 0
+    factory = shop("every 365d", "--grace", "300")
+    subprocess.run(
+        [sys.executable, "-m", "pilotline", "submit", "counting", "--set", "seconds=200"],
+        cwd=factory.folder, capture_output=True, check=True,
+    )  # fmt: skip
+    factory.wait_for(lambda: factory.orders("running"))
+    factory.process.send_signal(signal.SIGTERM)
+    time.sleep(1)
+    assert factory.process.poll() is None
+    assert factory.stop() == 0
+    (order,) = factory.orders("waiting")
+    assert order.take_overs == 0

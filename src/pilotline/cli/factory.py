@@ -49,7 +49,6 @@ def run(args: Namespace, out: Out) -> int:
     import signal
     import sys
     import threading
-    from contextlib import suppress
 
     from pilotline.cli.lakes import plural, whole
     from pilotline.domain.errors import UsageError
@@ -80,7 +79,7 @@ def run(args: Namespace, out: Out) -> int:
     reads = Buffered(Usage(lake.database), somebody())
     served = app(IcebergCatalog(lake, whole, reads.count), token, lambda: metrics(lake), reads.write)
     teller = _Teller(out)
-    stopped = threading.Event()
+    asked, stopped = threading.Event(), threading.Event()
     command = [sys.executable, "-m", "pilotline", "worker", "--lease", str(args.lease), "--grace", str(args.grace)]
     workers = Workers(command, project.folder, args.workers, args.grace, teller.warn)
     jobs = [
@@ -88,25 +87,28 @@ def run(args: Namespace, out: Out) -> int:
         threading.Thread(target=workers.run, args=(stopped,), name="pilotline-workers"),
         threading.Thread(target=_alert, args=(project, lake, stopped, teller), name="pilotline-alerts"),
     ]
-    with listen(args.host, args.port, expose=args.expose) as listening, suppress(KeyboardInterrupt):
+    # A signal never raises: it might hit an import, and leave its lock to nobody. What serves hears it, or finds it here.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: asked.set())
+    with listen(args.host, args.port, expose=args.expose) as listening:
         address = address_of(listening)
-        # What serves puts a signal by until requests are answered, and raises it again: then it ends as by Ctrl-C.
-        signal.signal(signal.SIGTERM, signal.default_int_handler)
-        for job in jobs:
-            job.start()
-        what = f"{plural(count, 'schedule')}, {plural(args.workers, 'worker')}"
-        out.say(f"the factory of {project.folder.name} runs: {what}, until Ctrl-C")
-        out.say(
-            f"  tables and metrics: {address}, token {f'as in {token.given_by}' if token.given_by else token.secret}"
-        )
-        out.document({"address": address, "token": None if token.given_by else token.secret, "schedules": count})
-        out.finish()
         try:
-            serve(served, listening)
+            for job in jobs:
+                job.start()
+            what = f"{plural(count, 'schedule')}, {plural(args.workers, 'worker')}"
+            out.say(f"the factory of {project.folder.name} runs: {what}, until Ctrl-C")
+            said = f"as in {token.given_by}" if token.given_by else token.secret
+            out.say(f"  tables and metrics: {address}, token {said}")
+            out.document({"address": address, "token": None if token.given_by else token.secret, "schedules": count})
+            out.finish()
+            serve(served, listening, ended=asked.is_set)
         finally:
+            for number in (signal.SIGTERM, signal.SIGINT):
+                signal.signal(number, lambda *_: workers.hurry())
             stopped.set()
             for job in jobs:
-                job.join()
+                if job.ident is not None:
+                    job.join()
     out.say("stopped")
     return 0
 

@@ -69,6 +69,12 @@ class Workers:
         """The processes that live."""
         return tuple(place.process.pid for place in self._places if place.process and place.process.poll() is None)
 
+    def hurry(self) -> None:
+        """Tell the workers to give back at once what they have: somebody is in a hurry."""
+        for pid in self.pids:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGTERM)
+
     def _look_after(self, place: _Place) -> None:
         now = time.monotonic()
         if place.process is None:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 from pilotline.domain.errors import AccessError, FactoryError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from starlette.types import ASGIApp
 
 __all__ = ["CannotListen", "NotLoopback", "address_of", "listen", "serve"]
@@ -72,8 +74,13 @@ def address_of(listening: socket.socket) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-def serve(app: ASGIApp, listening: socket.socket) -> None:
+def serve(app: ASGIApp, listening: socket.socket, *, ended: Callable[[], bool] = lambda: False) -> None:
     """Answer requests until a signal; those in hand are answered first.
+
+    Args:
+        app: answers.
+        listening: takes connections, and is closed at the end.
+        ended: whether a signal came already, before this could hear it.
 
     Raises:
         KeyboardInterrupt: it was Ctrl-C.
@@ -88,8 +95,15 @@ def serve(app: ASGIApp, listening: socket.socket) -> None:
         ws="none",
         timeout_graceful_shutdown=_LAST_SECONDS,
     )
+
+    class Server(uvicorn.Server):
+        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+            await super().startup(sockets)
+            # From here on signals are heard.
+            self.should_exit = self.should_exit or ended()
+
     try:
-        uvicorn.Server(config).run(sockets=[listening])
+        Server(config).run(sockets=[listening])
     finally:
         listening.close()
 
