@@ -225,7 +225,8 @@ def open_released(releases: Releases, id: str, pipeline: str, kept: Path) -> Ope
     folder = releases.unpack(release, kept / "releases")
     lock = Lock(text=(folder / released.module).with_suffix(".lock").read_text(encoding="utf-8"))
     python = Environments().python_for(lock)
-    project = Project(folder=folder, kept=kept)
+    # Tables go where they went when it was deployed, whatever the folder here is called.
+    project = Project(folder=folder, kept=kept, named=release.project)
     return open_pipeline(str(folder / released.module), folder, python=str(python), project=project)
 
 
