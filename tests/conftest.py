@@ -42,3 +42,12 @@ def bucket(bucket_server, monkeypatch):
     for name, value in bucket_server.variables().items():
         monkeypatch.setenv(name, value)
     return bucket_server.new()
+
+
+@pytest.fixture(params=["folder", "services"])
+def lies(request, monkeypatch) -> str:
+    """Where catalog and tables are: SQLite and a folder, or Postgres and S3. A project finds it in the environment."""
+    if request.param == "services":
+        monkeypatch.setenv("PILOTLINE_DATABASE", request.getfixturevalue("postgres").database())
+        monkeypatch.setenv("PILOTLINE_TABLES", request.getfixturevalue("bucket"))
+    return request.param

@@ -69,11 +69,8 @@ class Factory:
         return self.process.wait(30)
 
 
-@pytest.fixture(params=["folder", "services"])
-def shop(request, tmp_path, monkeypatch):
-    if request.param == "services":
-        monkeypatch.setenv("PILOTLINE_DATABASE", request.getfixturevalue("postgres").database())
-        monkeypatch.setenv("PILOTLINE_TABLES", request.getfixturevalue("bucket"))
+@pytest.fixture
+def shop(lies, tmp_path):
     folder = tmp_path / "shop"
     folder.mkdir()
     (folder / "counting.py").write_text(MODULE)

@@ -10,8 +10,6 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
-import pytest
-
 from pilotline.domain.tables import TableName
 from pilotline.factory.environments import find_uv
 from pilotline.run.opening import open_lake_here
@@ -42,12 +40,8 @@ def git(folder: Path, *words: str) -> str:
     return done.stdout.strip()
 
 
-@pytest.mark.parametrize("where", ["folder", "services"])
-def test_a_notebook_goes_to_production(tmp_path, where, request, monkeypatch):
+def test_a_notebook_goes_to_production(tmp_path, lies, monkeypatch):
     monkeypatch.setenv("PILOTLINE_ENVIRONMENTS", str(tmp_path / "environments"))
-    if where == "services":
-        monkeypatch.setenv("PILOTLINE_DATABASE", request.getfixturevalue("postgres").database())
-        monkeypatch.setenv("PILOTLINE_TABLES", request.getfixturevalue("bucket"))
     subprocess.run(["git", "init", "-q", "--bare", "-b", "main", str(tmp_path / "remote")], check=True)
     lab = tmp_path / "shop"
     subprocess.run(["git", "clone", "-q", str(tmp_path / "remote"), str(lab)], check=True, capture_output=True)
@@ -100,7 +94,7 @@ def test_a_notebook_goes_to_production(tmp_path, where, request, monkeypatch):
     )
     # In a folder the lake is where the factory is; in Postgres and S3 it is everywhere.
     home = tmp_path / "factory"
-    if where == "folder":
+    if lies == "folder":
         (ci / ".pilotline").mkdir(exist_ok=True)
         home = ci
     else:

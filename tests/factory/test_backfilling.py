@@ -35,11 +35,8 @@ def pipeline(*, day: str = "2026-01-01"):
 CONTRACT = 'partition = "day"\n[tables.takings]\nmode = "partition(day)"\n'
 
 
-@pytest.fixture(params=["folder", "services"])
-def project(request, tmp_path, monkeypatch) -> Path:
-    if request.param == "services":
-        monkeypatch.setenv("PILOTLINE_DATABASE", request.getfixturevalue("postgres").database())
-        monkeypatch.setenv("PILOTLINE_TABLES", request.getfixturevalue("bucket"))
+@pytest.fixture
+def project(lies, tmp_path) -> Path:
     folder = tmp_path / "shop"
     folder.mkdir()
     (folder / "daily.py").write_text(MODULE)

@@ -42,14 +42,6 @@ def found_number(found: list) -> int:
 '''
 
 
-@pytest.fixture(params=["folder", "services"])
-def lies(request, monkeypatch) -> str:
-    if request.param == "services":
-        monkeypatch.setenv("PILOTLINE_DATABASE", request.getfixturevalue("postgres").database())
-        monkeypatch.setenv("PILOTLINE_TABLES", request.getfixturevalue("bucket"))
-    return request.param
-
-
 class Project:
     def __init__(self, folder: Path) -> None:
         self.folder = folder

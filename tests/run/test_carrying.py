@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
     from tests.run.conftest import Project
 
+#: All of this holds wherever the catalog and the tables are.
+pytestmark = pytest.mark.usefixtures("lies")
+
 MODULE = """
     '''Sums of numbers.'''
     from pathlib import Path
@@ -57,15 +60,6 @@ MODULE = """
         many = count(loaded)
         return {"answer": answer, "many": many, "scaled": scaled}
 """
-
-
-@pytest.fixture(params=["folder", "services"], autouse=True)
-def lies(request, monkeypatch) -> str:
-    """All of this holds wherever the catalog and the tables are: SQLite and a folder, or Postgres and S3."""
-    if request.param == "services":
-        monkeypatch.setenv("PILOTLINE_DATABASE", request.getfixturevalue("postgres").database())
-        monkeypatch.setenv("PILOTLINE_TABLES", request.getfixturevalue("bucket"))
-    return request.param
 
 
 @pytest.fixture

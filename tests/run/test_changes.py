@@ -17,6 +17,9 @@ from pilotline.run.planning import WHOLE, Asked, plan
 if TYPE_CHECKING:
     from tests.run.conftest import Project
 
+#: All of this holds wherever the catalog and the tables are.
+pytestmark = pytest.mark.usefixtures("lies")
+
 MODULE = """
     '''Amounts, doubled as they come.'''
     import pandas as pd
@@ -39,14 +42,6 @@ MODULE = """
 """.replace("        count = len(new)\n", "")
 CONTRACT = 'changes = ["orders"]\n[tables.twice]\nmode = "append"\n'
 ORDERS = TableName("sales", "orders")
-
-
-@pytest.fixture(params=["folder", "services"], autouse=True)
-def lies(request, monkeypatch) -> str:
-    if request.param == "services":
-        monkeypatch.setenv("PILOTLINE_DATABASE", request.getfixturevalue("postgres").database())
-        monkeypatch.setenv("PILOTLINE_TABLES", request.getfixturevalue("bucket"))
-    return request.param
 
 
 @pytest.fixture
