@@ -57,7 +57,9 @@ class Postgres:
 
     def start(self) -> None:
         """Start it, and wait until it answers."""
-        settings = [] if self._safe else ["fsync=off", "synchronous_commit=off", "full_page_writes=off"]
+        # Tests of one process share it, and keep connections until they end.
+        settings = ["max_connections=500"]
+        settings += [] if self._safe else ["fsync=off", "synchronous_commit=off", "full_page_writes=off"]
         options = [part for one in settings for part in ("-c", one)]
         command = [str(self._programs / "postgres"), "-D", str(self.data), "-k", str(self._home), "-h", "", *options]
         with (self._home / "log").open("ab") as log:

@@ -206,7 +206,8 @@ def test_the_schema_is_shown_stepped_back_and_brought_forward(shop, pilotline):
     assert now["lake"] >= 2
     assert shop("lake", "schema", "--component", "lake", "--back-to", "1")["versions"]["lake"] == 1
     assert shop("show", "orders")["rows"] == 4
-    assert shop("lake", "schema")["versions"] == now
+    later = shop("lake", "schema")["versions"]
+    assert {name: later[name] for name in now} == now
     assert pilotline("lake", "schema", "--back-to", "1").returncode == 2
     beyond = pilotline("lake", "schema", "--component", "lake", "--back-to", "0")
     assert (beyond.returncode, beyond.stderr.partition(":")[0]) == (1, "PL218")
