@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import tomllib
 from typing import TYPE_CHECKING
 
 import pytest
 
+from pilotline.cli.main import main
 from pilotline.domain.errors import PilotlineError
 from pilotline.factory.environments import find_uv
 from pilotline.lab.evidence import read_evidence
@@ -210,3 +212,75 @@ def test_what_stands_in_the_way_is_said_by_code(shop, tmp_path):
     with pytest.raises(PilotlineError) as caught:
         land("hand", alone, Wishes(), lambda _: None)
     assert (caught.value.code, caught.value.try_next) == ("PL554", f"git init {alone}")
+
+
+def test_the_branch_is_left_alone_where_another_working_tree_has_it(shop, tmp_path):
+    shop.land()
+    shop.git("worktree", "add", "-q", str(tmp_path / "beside"), "land/sums")
+    with (shop.folder / "sums.py").open("a") as module:
+        module.write("\n# A remark.\n")
+    error = shop.refused()
+    assert (error.code, str(tmp_path / "beside") in error.message) == ("PL556", True)
+
+
+def test_what_was_landed_can_be_merged_where_it_was_landed_as_it_says(shop, capsys, monkeypatch):
+    monkeypatch.chdir(shop.folder)
+    assert main(["land", "sums", "--no-ci", "--schedule", "every 5m"]) == 0
+    (said,) = [line for line in capsys.readouterr().out.splitlines() if "or here: " in line]
+    merge = said.partition("or here: ")[2].removesuffix(" && pilotline deploy")
+    subprocess.run(["bash", "-ec", merge], cwd=shop.folder, check=True)
+    assert shop.git("rev-parse", "HEAD") == shop.git("rev-parse", "land/sums")
+    assert shop.git("status", "--porcelain", "--untracked-files=no") == ""
+
+
+def test_an_owner_may_have_any_name(shop):
+    shop.land(owner='Zoë "Z" \\ Ångström', ci=False)
+    contract = tomllib.loads(shop.git("show", "land/sums:sums.toml"))
+    assert contract["owner"] == 'Zoë "Z" \\ Ångström'
+
+
+def test_line_ends_and_modes_are_committed_as_git_would(shop):
+    shop.git("config", "core.autocrlf", "true")
+    module = shop.folder / "sums.py"
+    module.write_bytes(module.read_bytes().replace(b"\n", b"\r\n"))
+    module.chmod(0o755)
+    landing = shop.land(ci=False)
+    raw = subprocess.run(
+        ["git", "show", "land/sums:sums.py"], cwd=shop.root, capture_output=True, check=True
+    ).stdout  # fmt: skip
+    assert b"\r" not in raw
+    assert shop.git("ls-tree", "land/sums", "sums.py").startswith("100755")
+    (shop.root / "elsewhere.py").write_bytes(raw)
+    assert landing.evidence.stands(shop.root / "elsewhere.py")
+
+
+def test_a_bad_schedule_is_said_before_anything_is_built(shop):
+    said: list[str] = []
+    with pytest.raises(PilotlineError) as caught:
+        land("sums", shop.folder, Wishes(schedule="0 99 * * *"), said.append)
+    assert (caught.value.code, said) == ("PL530", [])
+
+
+def test_an_import_that_lies_outside_of_the_project_is_refused_by_name(shop, tmp_path):
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "theirs.py").write_text("ONE = 1\n")
+    (shop.folder / "theirs.py").symlink_to(elsewhere / "theirs.py")
+    (shop.folder / "hand.py").write_text(
+        "from theirs import ONE\n\n\ndef one() -> int:\n    return ONE\n\n\ndef pipeline():\n    number = one()\n    return {'number': number}\n"
+    )
+    (shop.folder / "test_hand.py").write_text("import hand\n\n\ndef test_one():\n    assert hand.one() == 1\n")
+    landing = land("hand", shop.folder, Wishes(python=str(shop.python), ci=False), lambda _: None)
+    # The file itself, for elsewhere the link would lead nowhere.
+    assert "theirs.py" in landing.files
+    assert shop.git("show", "land/hand:theirs.py") == "ONE = 1"
+
+
+def test_a_notebook_may_have_a_name_with_spaces(shop):
+    module = shop.folder / "spaced.py"
+    module.write_text(
+        '"""Sums.\n\nLifted from my notes: v2.ipynb: 3 of 4 cells.\n"""\n\n\ndef pipeline():\n    return {}\n'
+    )
+    with pytest.raises(PilotlineError, match=r"my notes: v2\.ipynb") as caught:
+        land("spaced", shop.folder, Wishes(python=str(shop.python)), lambda _: None)
+    assert caught.value.code == "PL560"

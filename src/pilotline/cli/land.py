@@ -6,6 +6,7 @@ imports of the project, its contract, its tests, its lock, what was proven, and 
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -88,7 +89,10 @@ def _print(landing: Landing, out: Out) -> None:
     if landing.pushed:
         out.say(f"  pushed to {landing.pushed}: open a pull request for {landing.branch}")
         return
-    out.say(f"  next: git push -u origin {landing.branch}   (or merge it, then: pilotline deploy)")
+    out.say(f"  next: git push -u origin {landing.branch}")
+    # Git merges nothing over files that it does not know, not even the same.
+    added = f"git add -f {' '.join(shlex.quote(f':/{path}') for path in landing.to_add)} && " if landing.to_add else ""
+    out.say(f"  or here: {added}git merge {landing.branch} && pilotline deploy")
 
 
 def _as_json(landing: Landing) -> dict[str, object]:
@@ -98,6 +102,7 @@ def _as_json(landing: Landing) -> dict[str, object]:
         "commit": landing.commit,
         "new": landing.new,
         "files": list(landing.files),
+        "to_add": list(landing.to_add),
         "python": landing.python,
         "lock": {"key": landing.lock.key, "python": landing.lock.python, "packages": landing.lock.versions},
         "proof": {

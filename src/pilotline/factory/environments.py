@@ -202,7 +202,10 @@ class Environments:
         version = subprocess.run(asked, capture_output=True, text=True, check=True).stdout.strip()
         place = self.folder / f"pytest-{version}"
         if not (place / "ready").exists():
+            self.folder.mkdir(parents=True, exist_ok=True)
             with alone(self.folder / f"pytest-{version}.building"):
+                if (place / "ready").exists():
+                    return place
                 done = _uv("pip", "install", "--quiet", "--python", str(python), "--target", str(place), "pytest")
                 if done.returncode:
                     raise BuildFailed(

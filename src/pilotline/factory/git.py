@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import posixpath
 import subprocess
 import tarfile
 import tempfile
@@ -75,9 +76,9 @@ class Repository:
             )
         return done.stdout.decode(errors="surrogateescape").rstrip()
 
-    def maybe(self, *words: str) -> str | None:
+    def maybe(self, *words: str, stdin: bytes | None = None) -> str | None:
         """The same; None where it fails."""
-        done = self._run(words, None, None)
+        done = self._run(words, stdin, None)
         return None if done.returncode else done.stdout.decode(errors="surrogateescape").strip()
 
     def _run(self, words: Sequence[str], stdin: bytes | None, index: str | None) -> subprocess.CompletedProcess[bytes]:
@@ -98,6 +99,22 @@ class Repository:
         """The branch that is checked out."""
         return self.maybe("symbolic-ref", "--quiet", "--short", "HEAD")
 
+    def _checked_out(self, branch: str) -> Path | None:
+        """The working tree, of those that share the repository, that has a branch."""
+        where: Path | None = None
+        for line in self.ask("worktree", "list", "--porcelain").splitlines():
+            word, _, rest = line.partition(" ")
+            if word == "worktree":
+                where = Path(rest).resolve()
+            elif word == "branch" and rest == f"refs/heads/{branch}":
+                return where
+        return None
+
+    def differs(self, path: str, content: bytes) -> bool:
+        """Whether the commit that is checked out has another file there, or none."""
+        there = self.maybe("rev-parse", "--verify", "--quiet", f"HEAD:{path}")
+        return there != self.maybe("hash-object", "--stdin", "--path", path, stdin=content)
+
     def tracked(self, path: str) -> bool:
         """Whether the commit that is checked out has a file."""
         return bool(self.head and self.maybe("cat-file", "-e", f"HEAD:{path}") is not None)
@@ -114,11 +131,22 @@ class Repository:
             said = done.stderr.decode(errors="replace").strip()
             raise GitFailed(f"git archive failed: {said}", try_next="git log", said=said)
         found: dict[str, bytes] = {}
+        links: dict[str, str] = {}
         with tarfile.open(fileobj=io.BytesIO(done.stdout)) as archive:
             for member in archive.getmembers():
-                file = archive.extractfile(member) if member.isfile() else None
-                if file is not None:
+                if member.issym():
+                    links[member.name] = posixpath.normpath(
+                        posixpath.join(posixpath.dirname(member.name), member.linkname)
+                    )
+                elif member.isfile() and (file := archive.extractfile(member)) is not None:
                     found[member.name] = file.read()
+        # A link is what it points to, in this commit; one that leads out of it has nothing to give elsewhere.
+        for _ in links:
+            for name, target in links.items():
+                within = {path for path in found if path.startswith(f"{target}/")}
+                found |= {f"{name}{path.removeprefix(target)}": found[path] for path in within}
+                if target in found:
+                    found[name] = found[target]
         return found
 
     def commit(self, branch: str, files: Mapping[str, bytes], message: str) -> tuple[str, bool]:
@@ -136,8 +164,13 @@ class Repository:
             OnThatBranch: it is checked out, so that the working tree would no longer fit.
             GitFailed: git refused.
         """
-        if self.branch == branch and self.head is not None:
-            raise OnThatBranch(f"the branch {branch} is checked out here", try_next="git switch main", branch=branch)
+        if self.head is not None and (where := self._checked_out(branch)):
+            here = "here" if where == self.root.resolve() else f"in {where}"
+            raise OnThatBranch(
+                f"the branch {branch} is checked out {here}",
+                try_next="git switch main" if here == "here" else f"git -C {where} switch --detach",
+                branch=branch,
+            )
         head, tip = self.head, self.maybe("rev-parse", "--verify", "--quiet", f"refs/heads/{branch}^{{commit}}")
         ahead = tip is not None and (head is None or self.maybe("merge-base", "--is-ancestor", head, tip) is not None)
         base = tip if ahead else head
@@ -147,8 +180,10 @@ class Repository:
             if base:
                 self.ask("read-tree", base, index=index)
             for path, content in files.items():
-                blob = self.ask("hash-object", "-w", "--stdin", stdin=content)
-                self.ask("update-index", "--add", "--cacheinfo", f"100644,{blob},{path}", index=index)
+                # With its path, so that line ends and large files become what git's attributes say.
+                blob = self.ask("hash-object", "-w", "--stdin", "--path", path, stdin=content)
+                mode = "100755" if os.access(self.root / path, os.X_OK) else "100644"
+                self.ask("update-index", "--add", "--cacheinfo", f"{mode},{blob},{path}", index=index)
             tree = self.ask("write-tree", index=index)
         if tip is not None and ahead and self.ask("rev-parse", f"{tip}^{{tree}}") == tree:
             return tip, False

@@ -71,5 +71,5 @@ def read_evidence(module: Path) -> Evidence | None:
 
 
 def digest_of(path: Path) -> str:
-    """The SHA-256 of a file's content."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    """The SHA-256 of a text file's content, whichever line ends git gave it here."""
+    return hashlib.sha256(path.read_bytes().replace(b"\r\n", b"\n")).hexdigest()

@@ -7,8 +7,8 @@ all that it needs, at the same versions; the module with what its lock has, and 
 from __future__ import annotations
 
 import ast
+import json
 import re
-import subprocess
 import tomllib
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 from pilotline.domain.errors import FactoryError, UsageError
 from pilotline.domain.schedules import describe_timing, next_after, timing_of
 from pilotline.factory.cron import cron_times
-from pilotline.factory.environments import Environments, Lock, find_uv, lock_for, lock_path
+from pilotline.factory.environments import Environments, Lock, lock_for, lock_path
 from pilotline.factory.git import Repository
 from pilotline.lab.ci import Tests, run_tests
 from pilotline.lab.ci_files import files_for
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Landing", "Wishes", "land"]
 
-_LIFTED: Final = re.compile(r"^Lifted from (?P<notebook>\S+?):? ", re.MULTILINE)
+_LIFTED: Final = re.compile(r"^Lifted from (?P<notebook>.+?): \d+ of \d+ cells", re.MULTILINE)
 #: Files of a project that say what all of its pipelines are.
 _OF_PROJECT: Final = ("pilotline.toml", "pyproject.toml")
 
@@ -103,6 +103,8 @@ class Landing:
     python: str
     evidence: Evidence
     tests: Tests
+    #: Of these, what the commit that is checked out does not have as it is.
+    to_add: tuple[str, ...] = ()
     #: Files that it reads and that git does not have.
     missing: tuple[str, ...] = ()
     pushed: str | None = None
@@ -126,11 +128,18 @@ def land(asked: str | None, here: Path, wishes: Wishes, progress: Callable[[str]
     module = find_module(asked, here)
     project = project_of(module.parent)
     repository = Repository.around(module.parent)
+    contract = _contract(module, wishes)
     notebook = _notebook_of(module, wishes.notebook)
     recalled = remembered(module.parent, module.stem) or {}
     python = _python(module, notebook, wishes.python or recalled.get("python"))
     environment = environment_of(python, project.own / "cache")
     reading = read_pipeline(module, project, environment)
+    if strange := [path for path in reading.local if not Path(path).is_relative_to(project.folder)]:
+        raise UsageError(
+            f"{module.stem} imports {', '.join(map(str, strange))}, which is not in the project {project.folder}",
+            try_next="move it into the project, or install it from an index",
+            paths=[str(path) for path in strange],
+        )
     progress("locking what it needs")
     modules = sorted({name for code in reading.code.values() for name in code.modules})
     lock = lock_for(environment, modules)
@@ -139,9 +148,8 @@ def land(asked: str | None, here: Path, wishes: Wishes, progress: Callable[[str]
     landed = environments.python_for(lock)
     evidence = _proven(module, notebook, environment, modules, lock, landed, recalled, progress)
     progress("testing it there")
-    tests = run_tests(module, str(landed), pytest=_pytest_for(landed, environments.folder))
+    tests = run_tests(module, str(landed), pytest=environments.pytest_for(landed))
     _refuse_failed(module, tests)
-    contract = _contract(module, wishes)
     files = _files(module, reading, lock, evidence, contract, wishes.more)
     top = _at(repository, project.folder)
     ci = files_for(repository.root) if wishes.ci and not top else {}
@@ -158,7 +166,8 @@ def land(asked: str | None, here: Path, wishes: Wishes, progress: Callable[[str]
         repository.ask("push", "--quiet", wishes.push, f"{branch}:{branch}")
         pushed = wishes.push
     return Landing(
-        pipeline=module.stem, branch=branch, commit=commit, new=new, files=tuple(said), lock=lock, python=str(landed),
+        pipeline=module.stem, branch=branch, commit=commit, new=new, files=tuple(said),
+        to_add=tuple(path for path, content in said.items() if repository.differs(path, content)), lock=lock, python=str(landed),
         evidence=evidence, tests=tests, missing=tuple(_missing(reading, repository, top, said)), pushed=pushed,
         schedule=describe_timing(timing_of(said_when)) if (said_when := tomllib.loads(contract).get("schedule")) else "",
     )  # fmt: skip
@@ -262,24 +271,6 @@ def _imported(notebook: Notebook) -> set[str]:
     return found
 
 
-def _pytest_for(python: Path, folder: Path) -> Path:
-    """A folder with pytest for the Python of an interpreter, beside the environments; made once."""
-    version = subprocess.run(
-        [python, "-c", "import sys; print('%d.%d' % sys.version_info[:2])"], capture_output=True, text=True, check=True
-    ).stdout.strip()
-    place = folder / f"pytest-{version}"
-    if not (place / "ready").exists():
-        words = ["pip", "install", "--quiet", "--python", str(python), "--target", str(place), "pytest"]
-        done = subprocess.run([find_uv(), *words], capture_output=True, text=True, check=False, cwd=folder)
-        if done.returncode:
-            raise TestsFailed(
-                f"pytest cannot be installed to run the tests with: {done.stderr.strip()[-500:]}",
-                try_next="see whether the index can be reached from here",
-            )
-        (place / "ready").touch()
-    return place
-
-
 def _refuse_failed(module: Path, tests: Tests) -> None:
     match tests.outcome:
         case "passed":
@@ -320,7 +311,8 @@ def _contract(module: Path, wishes: Wishes) -> str:
 
 
 def _with_key(text: str, key: str, value: str) -> str:
-    line = f'{key} = "{value}"'
+    # A text of JSON is one of TOML, too.
+    line = f"{key} = {json.dumps(value, ensure_ascii=False)}"
     head, table, rest = re.match(r"(?s)(.*?)((?:^|\n)\[|\Z)(.*)", text).groups()  # pyright: ignore[reportOptionalMemberAccess] - matches all
     there = re.compile(rf"^{key}[ \t]*=.*$", re.MULTILINE)
     if there.search(head):
