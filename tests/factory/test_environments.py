@@ -137,3 +137,32 @@ def test_what_cannot_be_built_says_why_and_leaves_nothing(tmp_path):
         environments.python_for(Lock(text=text))
     assert SMALL in caught.value.message
     assert not (environments.folder / Lock(text=text).key).exists()
+
+
+def test_what_conda_installed_is_locked_where_the_index_has_it_and_refused_by_name_where_not(tmp_path):
+    folder = tmp_path / "env"
+    subprocess.run([find_uv(), "venv", "-q", "--python", sys.executable, str(folder)], check=True)
+    python = folder / "bin" / "python"
+    subprocess.run([find_uv(), "pip", "install", "-q", "--python", python, f"{SMALL}==2.0.0"], check=True)
+    (notes,) = folder.glob(f"lib/*/site-packages/{SMALL}-*.dist-info")
+    (folder / "conda-meta").mkdir()
+    (folder / "conda-meta" / f"{SMALL}-2.0.0-pyhd8ed1ab_0.json").write_text(
+        f'{{"name": "{SMALL}", "version": "2.0.0", "channel": "https://conda.anaconda.org/conda-forge/noarch"}}'
+    )
+    (notes / "INSTALLER").write_text("conda\n")
+    (notes / "direct_url.json").write_text('{"dir_info": {}, "url": "file:///home/conda/feedstock_root/work"}')
+    assert locked(python, tmp_path).versions == {SMALL: "2.0.0"}
+    (notes / "METADATA").write_text((notes / "METADATA").read_text().replace("Version: 2.0.0", "Version: 0.0.77"))
+    with pytest.raises(NotLockable) as caught:
+        lock_for(environment_of(python, tmp_path / "again"), (SMALL,))
+    assert caught.value.facts["packages"] == [SMALL]
+    assert f"{SMALL} 0.0.77 (installed by conda)" in caught.value.message
+    assert f"pip install {SMALL}" in caught.value.try_next
+
+
+def test_an_environment_whose_python_was_removed_is_built_again(small, tmp_path):
+    environments = Environments(tmp_path / "environments")
+    lock = locked(small("2.0.0"), tmp_path)
+    python = environments.python_for(lock)
+    python.unlink()
+    assert said(environments.python_for(lock)) == "2.0.0"

@@ -261,3 +261,30 @@ def test_what_came_is_read_by_hand_too(fed: Project, monkeypatch):
     with pytest.raises(pilotline.ReadFailed) as caught:
         pilotline.read("sales.orders", since=first)
     assert caught.value.code == "PL249"
+
+
+def test_an_undo_that_was_undone_and_done_again_gives_the_rows_back(fed: Project):
+    arrive(fed, 1)
+    fed.run()
+    arrive(fed, 2)
+    second = fed.run()
+    lake, _ = open_lake_here(fed.folder)
+    for _ in range(3):
+        lake.undo(lake.resolve("main").id, author="somebody")
+    assert twice(fed) == [(1, 20)]
+    error = refused(fed)
+    assert (error.code, second.commit is not None) == ("PL321", True)
+    arrive(fed, 3)
+    fed.run()
+    assert twice(fed) == [(1, 20), (2, 40), (3, 60)]
+
+
+def test_a_publish_that_a_later_one_is_built_on_is_not_undone_alone(fed: Project):
+    arrive(fed, 1)
+    first = fed.run()
+    arrive(fed, 2)
+    fed.run()
+    lake, _ = open_lake_here(fed.folder)
+    with pytest.raises(PilotlineError):
+        lake.undo(first.commit, author="somebody")
+    assert twice(fed) == [(1, 20), (2, 40)]

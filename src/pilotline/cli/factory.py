@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from threading import Event
 
     from pilotline.cli.terminal import Out
     from pilotline.domain.errors import PilotlineError
     from pilotline.domain.orders import OrderNumber
+    from pilotline.factory.forgetting import Kept
     from pilotline.factory.releases import Releases
     from pilotline.factory.scheduling import Schedules
     from pilotline.lake.lake import Lake
@@ -26,6 +27,10 @@ NAME = "factory"
 HELP = "run what is scheduled and queued, day and night, in one command"
 #: Seconds between two looks for what owners should be told.
 _ALERTS = 15.0
+#: Seconds between two times that what is too old is let go.
+_HOUSE = 3600.0
+#: Seconds between two tries to reach a database that does not answer.
+_WAIT = 2.0
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -52,6 +57,7 @@ def run(args: Namespace, out: Out) -> int:
 
     from pilotline.cli.lakes import plural, whole
     from pilotline.domain.errors import UsageError
+    from pilotline.factory.forgetting import kept_of
     from pilotline.factory.ledger import Ledger
     from pilotline.factory.metrics import metrics
     from pilotline.factory.releases import Releases
@@ -74,11 +80,14 @@ def run(args: Namespace, out: Out) -> int:
     lake = lake_of(project)
     ledger = Ledger(lake.database)
     schedules = Schedules(lake.database, ledger)
-    count = _schedule_folder(project, schedules, Releases(lake.database, lake.storage), lake)
+    teller = _Teller(out)
+    kept = kept_of(project)
+    count = _once_it_answers(
+        lambda: _schedule_folder(project, schedules, Releases(lake.database, lake.storage), lake), teller
+    )
     token = token_from(args.token_file, os.environ)
     reads = Buffered(Usage(lake.database), somebody())
     served = app(IcebergCatalog(lake, whole, reads.count), token, lambda: metrics(lake), reads.write)
-    teller = _Teller(out)
     asked, stopped = threading.Event(), threading.Event()
     command = [sys.executable, "-m", "pilotline", "worker", "--lease", str(args.lease), "--grace", str(args.grace)]
     workers = Workers(command, project.folder, args.workers, args.grace, teller.warn)
@@ -86,6 +95,7 @@ def run(args: Namespace, out: Out) -> int:
         threading.Thread(target=Scheduler(schedules, teller.hear).run, args=(stopped,), name="pilotline-scheduler"),
         threading.Thread(target=workers.run, args=(stopped,), name="pilotline-workers"),
         threading.Thread(target=_alert, args=(project, lake, stopped, teller), name="pilotline-alerts"),
+        threading.Thread(target=_forget, args=(kept, lake, stopped, teller), name="pilotline-house"),
     ]
     # A signal never raises: it might hit an import, and leave its lock to nobody. What serves hears it, or finds it here.
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -111,6 +121,40 @@ def run(args: Namespace, out: Out) -> int:
                     job.join()
     out.say("stopped")
     return 0
+
+
+def _once_it_answers(what: Callable[[], int], teller: _Teller) -> int:
+    """Do the first thing that needs the database; after a power cut it may well come up later than this."""
+    import time
+
+    from pilotline.lake.errors import DatabaseUnreachable, LakeBusy
+
+    while True:
+        try:
+            return what()
+        except (DatabaseUnreachable, LakeBusy) as error:
+            teller.hear(error)
+            time.sleep(_WAIT)
+
+
+def _forget(kept: Kept, lake: Lake, stopped: Event, teller: _Teller) -> None:
+    """Let go of old orders and lines, at once and then every hour."""
+    from pilotline.domain.errors import PilotlineError
+    from pilotline.factory.forgetting import forget
+    from pilotline.factory.ledger import Ledger
+    from pilotline.run.logs import Logs
+    from pilotline.run.records import Records
+
+    Records(lake.database)
+    ledger, logs = Ledger(lake.database), Logs(lake.database)
+    while not stopped.is_set():
+        try:
+            forget(kept, ledger, logs)
+        except PilotlineError as error:
+            teller.warn(f"{error.code}: {error.message}")
+        except Exception as error:  # in an hour it may well succeed
+            teller.warn(f"{type(error).__name__}: {error}; what is too old is let go later")
+        stopped.wait(_HOUSE)
 
 
 def _schedule_folder(project: Project, schedules: Schedules, releases: Releases, lake: Lake) -> int:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 from pilotline.domain.errors import UsageError
 from pilotline.domain.orders import Ask
+from pilotline.run.taking import undone_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -124,11 +125,7 @@ def states_of(
         records: of the runs.
         ledger: of the orders.
     """
-    undone: set[str] = set()
-    for commit in reversed(lake.log(onto)):
-        if commit.undoes:
-            (undone.discard if commit.undoes in undone else undone.add)(str(commit.undoes))
-            undone.discard(str(commit.id))
+    undone = undone_in(lake.log(onto))
     published: dict[str, Filled] = {}
     for past in records.every_published(pipeline, onto):
         value = past.parameters.get(parameter)

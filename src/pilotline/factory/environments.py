@@ -150,10 +150,17 @@ def lock_for(environment: Environment, modules: Iterable[str]) -> Lock:
         )  # fmt: skip
     if done.returncode:
         missing = [name for name in needed if re.search(rf"\b{re.escape(name)}==", done.stderr)]
-        what = ", ".join(f"{name} {needed[name]}" for name in missing) or "some of it"
+        what = ", ".join(
+            f"{name} {needed[name]}{' (installed by conda)' if name in environment.conda else ''}" for name in missing
+        )
         raise NotLockable(
-            f"what is installed cannot be had again from the index: {what}\n{_end(done.stderr)}",
-            try_next="install released versions of them, run the notebook, and lift it again",
+            f"what is installed cannot be had again from the index: {what or 'some of it'}\n{_end(done.stderr)}",
+            try_next=(
+                f"pip install {' '.join(name for name in missing if name in environment.conda)}, in that environment; then"
+                " run the notebook, and lift it again"
+                if environment.conda.intersection(missing)
+                else "install released versions of them, run the notebook, and lift it again"
+            ),
             packages=missing,
         )
     lines = [line for line in done.stdout.splitlines() if not line.startswith(("#", "--index", "--extra-index"))]
@@ -183,11 +190,12 @@ class Environments:
         """
         place = self.folder / lock.key
         python = place / "bin" / "python"
-        if (place / _MARKER).exists():
+        # The Python that it was built on may have been removed since.
+        if (place / _MARKER).exists() and python.exists():
             return python
         self.folder.mkdir(parents=True, exist_ok=True)
         with alone(self.folder / f"{lock.key}.building"):
-            if not (place / _MARKER).exists():
+            if not ((place / _MARKER).exists() and python.exists()):
                 self._build(lock, place, python)
         return python
 

@@ -107,14 +107,20 @@ class Worker:
 
         Returns:
             How many it had.
+
+        Raises:
+            DatabaseUnreachable: with ``once`` or ``drain``, where the database did not answer at first.
         """
-        count, wait = 0, _LOOK
+        count, wait, reached = 0, _LOOK, False
         with self._listening():
             while not self._signals:
                 try:
                     claim = self._ledger.claim(self.name, self._lease, project=self._project)
-                    wait = _LOOK
+                    wait, reached = _LOOK, True
                 except (LakeBusy, DatabaseUnreachable) as error:
+                    # Who wants an end is told; who works for ever may have been started before the database.
+                    if (once or drain) and not reached:
+                        raise
                     self._heard(error)
                     wait = min(wait * 2, _LONGEST)
                     self._pause(wait)

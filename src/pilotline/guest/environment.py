@@ -21,7 +21,7 @@ def main():
     """Print the facts."""
     here = os.path.dirname(os.path.abspath(__file__))
     path = [os.path.abspath(one) for one in sys.path if one and os.path.abspath(one) != here and os.path.isdir(one)]
-    versions, requires, modules, optional, direct = {}, {}, {}, {}, {}
+    versions, requires, modules, optional, direct, conda = {}, {}, {}, {}, {}, []
     for one in metadata.distributions(path=path):
         try:
             name = _normal(one.metadata["Name"])
@@ -42,8 +42,11 @@ def main():
                     if "extra ==" in text and not _FOR_DEVELOPERS.search(text)
                 }
             )
+            if (one.read_text("INSTALLER") or "").strip() == "conda":
+                # What its recipe was built from lies on conda's own machines.
+                conda.append(name)
             told = json.loads(one.read_text("direct_url.json") or "{}")
-            if told:
+            if told and name not in conda:
                 direct[name] = told.get("url") or "somewhere"
             for module in _modules(one):
                 modules.setdefault(module, []).append(name)
@@ -63,6 +66,7 @@ def main():
         "modules": modules,
         "optional": optional,
         "direct": direct,
+        "conda": conda,
         "sites": [one for one in path if one.endswith(("site-packages", "dist-packages"))],
     }
     sys.stdout.write(json.dumps(facts))

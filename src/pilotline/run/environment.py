@@ -51,6 +51,8 @@ class Environment:
     optional: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, "tuple[str, ...]"])
     #: Distribution -> where it was installed from, where that was no index.
     direct: Mapping[str, str] = field(default_factory=dict[str, str])
+    #: Distributions that conda installed: an index may have the same version, built otherwise, or may not.
+    conda: frozenset[str] = frozenset()
 
     def fingerprint(self, modules: Iterable[str]) -> str:
         """One text for the interpreter and all that some modules bring with them.
@@ -137,7 +139,7 @@ def environment_of(python: Path, cache: Path) -> Environment:
     path = cache / f"environment-{digest(str(python))[:16]}.json"
     try:
         known: dict[str, Any] = json.loads(path.read_bytes())
-        if "direct" in known["facts"] and known["marks"] == _marks(python, known["facts"]):
+        if "conda" in known["facts"] and known["marks"] == _marks(python, known["facts"]):
             return _environment(python, known["facts"])
     except (OSError, ValueError, KeyError):
         pass
@@ -191,4 +193,5 @@ def _environment(python: Path, facts: Mapping[str, Any]) -> Environment:
         marks=tuple(_looked_at(python, facts)),
         optional=facts["optional"],
         direct=facts["direct"],
+        conda=frozenset(facts["conda"]),
     )

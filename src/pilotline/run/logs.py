@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from datetime import UTC
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -12,6 +13,7 @@ from pilotline.run.output import Line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from datetime import datetime
 
     from pilotline.lake.database import Database
 
@@ -22,6 +24,8 @@ SQL: Final = named_statements(_SQL / "logs.sql")
 MIGRATIONS: Final = (_SQL / "logs_001.sql",)
 #: Signs of a run that are kept in the database; all of it is in the run's folder.
 _MOST: Final = 1_000_000
+#: Runs in one question for those whose lines are too old.
+_AT_ONCE: Final = 500
 
 
 class Logs:
@@ -56,10 +60,18 @@ class Logs:
         ]
         return (int(rows[-1][0]) if rows else seq), tuple(lines)
 
-    def forget(self, run: int) -> None:
-        """Remove the lines of a run."""
-        with self._database.writing() as tx:
-            tx.execute(SQL["forget_output"], run=run)
+    def forget_before(self, instant: datetime) -> int:
+        """Remove the lines of all runs that ended before an instant, a few runs at a time; gives of how many."""
+        before, gone = instant.astimezone(UTC).isoformat(), 0
+        while True:
+            with self._database.reading() as tx:
+                runs = [row[0] for row in tx.execute(SQL["runs_with_output_before"], before=before, most=_AT_ONCE)]
+            for run in runs:
+                with self._database.writing() as tx:
+                    tx.execute(SQL["forget_output"], run=run)
+            gone += len(runs)
+            if len(runs) < _AT_ONCE:
+                return gone
 
 
 class Printing:

@@ -98,6 +98,14 @@ class Project:
         """
         return self._setting(name, "alerts")
 
+    def factory_setting(self, name: str) -> str | None:
+        """What ``[factory]`` in the settings says.
+
+        Raises:
+            BadSettings: they cannot be understood.
+        """
+        return self._setting(name, "factory")
+
     def _setting(self, name: str, *within: str) -> str | None:
         """A setting in ``pilotline.toml``, or in ``[tool.pilotline]`` of ``pyproject.toml``."""
         import tomllib

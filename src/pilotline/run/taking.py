@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING, Final
 from pilotline.domain.pipelines import BadContract, FromParameter, FromResult
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from pilotline.domain.pipelines import Pipeline
     from pilotline.domain.tables import Commit, TableName
     from pilotline.lake.catalog import CatalogReader
     from pilotline.run.records import PastRun, Records
 
-__all__ = ["left_off", "made_of_changes", "replaces_by_changes", "undo_of"]
+__all__ = ["left_off", "made_of_changes", "replaces_by_changes", "undo_of", "undone_in"]
 
 #: How many commits are looked at first for one that undid the last publish.
 _LOOKED_AT: Final = 64
@@ -51,9 +53,20 @@ def undo_of(commit: str, log: tuple[Commit, ...]) -> Commit | None:
         commit: the one that may have been taken back.
         log: newest first, as far back as it.
     """
-    undone = {each.undoes: each for each in reversed(log) if each.undoes}
-    found = undone.get(commit)  # pyright: ignore[reportCallIssue, reportArgumentType] - ids are texts
-    return None if found is None or found.id in undone else found
+    return undone_in(log).get(commit)
+
+
+def undone_in(log: tuple[Commit, ...]) -> Mapping[str, Commit]:
+    """The commits that are taken back, each with the one that did it; an undo that was undone itself took nothing back.
+
+    Args:
+        log: newest first.
+    """
+    found: dict[str, Commit] = {}
+    for each in log:
+        if each.undoes and str(each.id) not in found:
+            found.setdefault(str(each.undoes), each)
+    return found
 
 
 def made_of_changes(pipeline: Pipeline) -> frozenset[str]:

@@ -132,9 +132,9 @@ SELECT kind, name, most FROM factory_limit ORDER BY kind, name;
 
 -- forget_events --
 DELETE FROM factory_order_event WHERE order_number IN (
-    SELECT number FROM factory_order WHERE ended < :before ORDER BY ended LIMIT :most
+    SELECT number FROM factory_order WHERE ended < :before ORDER BY ended, number LIMIT :most
 );
 
 -- forget_orders --
-DELETE FROM factory_order WHERE number IN (SELECT number FROM factory_order WHERE ended < :before ORDER BY ended LIMIT :most)
+DELETE FROM factory_order WHERE number IN (SELECT number FROM factory_order WHERE ended < :before ORDER BY ended, number LIMIT :most)
 RETURNING number;
