@@ -33,6 +33,20 @@ _WORDS: Final = {
     "{random_id}": "substr(md5(random()::text || clock_timestamp()::text), 1, 12)",
     "{without_rowid}": "",
 }
+#: A writer whose host vanished in the middle of its transaction holds up all others until the server ends it. Minutes, not
+#: seconds: who was overtaken three times writes its files within its transaction, and between two statements nothing is heard.
+_IDLE_SECONDS: Final = 600
+#: A peer that vanished without a word is missed after about a minute: the first question after so many seconds without
+#: a word, then the next ones, and so many without an answer; for what was sent and never confirmed, all at once.
+_KEEPALIVES: Final = {
+    "keepalives": 1,
+    "keepalives_idle": 30,
+    "keepalives_interval": 10,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 60_000,
+}
+#: The same, asked by the server; only it can miss a client that vanished while it had nothing to say.
+_SERVER_KEEPALIVES: Final = {"tcp_keepalives_idle": 30, "tcp_keepalives_interval": 10, "tcp_keepalives_count": 3}
 _PARAMETER = re.compile(r"(?<![:\w]):([a-z_]\w*)")
 
 
@@ -42,11 +56,13 @@ class PostgresDatabase:
     Args:
         url: ``postgresql://user@host/name``; a password is better in ``~/.pgpass`` or ``PGPASSWORD``.
         wait: seconds to wait for another process's write.
+        idle: seconds after which the server ends a transaction that asks for nothing more.
     """
 
-    def __init__(self, url: str, *, wait: float = 60.0) -> None:
+    def __init__(self, url: str, *, wait: float = 60.0, idle: int = _IDLE_SECONDS) -> None:
         self._url = url
         self._wait = wait
+        self._idle = idle
         self._local = threading.local()
         self._migrations: dict[str, tuple[Sequence[Path], bool]] = {}
         self._lock = threading.Lock()
@@ -154,6 +170,7 @@ class PostgresDatabase:
     def _connect(self) -> psycopg.Connection:
         try:
             import psycopg
+            from psycopg.conninfo import conninfo_to_dict, make_conninfo
         except ImportError:
             raise DatabaseUnreachable(
                 f"the catalog is in {self.where}, and what speaks to Postgres is not installed",
@@ -161,7 +178,28 @@ class PostgresDatabase:
                 where=self.where,
             ) from None
         with self._as_lake_errors():
-            return psycopg.connect(self._url, autocommit=True, connect_timeout=10, application_name="pilotline")
+            try:
+                given = conninfo_to_dict(self._url)
+            except psycopg.ProgrammingError as error:
+                raise psycopg.OperationalError(str(error)) from error
+            # What the URL says itself is meant so.
+            ours = {"connect_timeout": 10, "application_name": "pilotline", **_KEEPALIVES}
+            asked = {name: value for name, value in ours.items() if name not in given}
+            url = make_conninfo(self._url, **asked)
+            connection = psycopg.connect(url, autocommit=True)
+            try:
+                self._guard(connection)
+            except BaseException:
+                connection.close()
+                raise
+            return connection
+
+    def _guard(self, connection: psycopg.Connection) -> None:
+        """See to it that the server misses this client, should it vanish."""
+        guards = {"idle_in_transaction_session_timeout": self._idle * 1000, **_SERVER_KEEPALIVES}
+        # One statement: a new connection is opened after each fork, and each statement is a round trip.
+        calls = ", ".join(f"set_config('{name}', '{value}', false)" for name, value in guards.items())
+        connection.execute(f"SELECT {calls}".encode())
 
     def _migrate(self, connection: psycopg.Connection, component: str) -> None:
         migrations, _ = self._migrations[component]
@@ -207,7 +245,7 @@ class PostgresDatabase:
                 "another process has been writing to the catalog for too long",
                 try_next="run the command again; if it stays so, look for a process that hangs",
             ) from error
-        except (psycopg.OperationalError, psycopg.InterfaceError) as error:
+        except (psycopg.OperationalError, psycopg.InterfaceError, errors.IdleInTransactionSessionTimeout) as error:
             raise DatabaseUnreachable(
                 f"the catalog's database {self.where} does not answer: {str(error).strip().splitlines()[0]}",
                 try_next="start it, or mend [lake] database in pilotline.toml",
