@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 from dataclasses import replace
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from pilotline.cli.main import main
 from pilotline.domain.errors import PilotlineError
 from pilotline.factory.environments import find_uv
 from pilotline.factory.releases import Releases, open_released
@@ -187,3 +189,41 @@ def test_nothing_of_a_release_is_swept_away(project):
     lake, _ = open_lake_here(project.folder)
     sweep(lake, now=datetime.now(UTC) + timedelta(days=900), do=True)
     assert lake.storage.read(release.archive)
+
+
+def test_pipelines_of_one_name_are_not_deployed_together(tmp_path):
+    folder = tmp_path / "shop"
+    for place in ("north", "south"):
+        (folder / place).mkdir(parents=True)
+        (folder / place / "daily.py").write_text(
+            "def one() -> int:\n    return 1\n\n\ndef pipeline():\n    n = one()\n    return {'n': n}\n"
+        )
+        (folder / place / "daily.lock").write_text("# Python 3.12.0\n")
+    (folder / "pilotline.toml").write_text("")
+    for words in (["init", "-q"], ["add", "."], ["-c", "user.name=a", "-c", "user.email=a@b", "commit", "-qm", "all"]):
+        subprocess.run(["git", *words], cwd=folder, check=True)
+    with pytest.raises(PilotlineError) as caught:
+        deploy(folder, lambda _: None)
+    assert (caught.value.code, caught.value.facts["paths"]) == ("PL590", ["north/daily.py", "south/daily.py"])
+
+
+def test_the_schedule_of_a_release_takes_the_place_of_the_folders(tmp_path, monkeypatch, capsys):
+    folder = tmp_path / "My-shop 2"
+    folder.mkdir()
+    (folder / "daily.py").write_text(
+        "def one() -> int:\n    return 1\n\n\ndef pipeline():\n    n = one()\n    return {'n': n}\n"
+    )
+    (folder / "daily.toml").write_text('schedule = "0 6 * * *"\n')
+    (folder / "daily.lock").write_text("# Python 3.12.0\n")
+    (folder / "pilotline.toml").write_text("")
+    monkeypatch.chdir(folder)
+    assert main(["schedule", "set", "daily"]) == 0
+    for words in (["init", "-q"], ["add", "."], ["-c", "user.name=a", "-c", "user.email=a@b", "commit", "-qm", "all"]):
+        subprocess.run(["git", *words], cwd=folder, check=True)
+    release = deploy(folder, lambda _: None).release
+    capsys.readouterr()
+    assert main(["schedule", "--json"]) == 0
+    (one,) = json.loads(capsys.readouterr().out)["schedules"]
+    assert (one["schedule"], one["release"]) == ("my_shop_2/daily", release.id)
+    assert main(["schedule", "set", "daily"]) != 0
+    assert "was deployed" in capsys.readouterr().err

@@ -170,7 +170,9 @@ def _schedule_folder(project: Project, schedules: Schedules, releases: Releases,
             pipeline = inside.stem if inside.parent == Path() else inside.as_posix()
             if contract.timing is not None:
                 facts = {"timing": contract.timing, "pipeline": pipeline, "owner": contract.owner}
-                wanted[f"{project.folder.name}/{pipeline}"] = facts
+                # As a release calls it, so that one takes the place of the folder's and not both run.
+                name = f"{project.namespace}/{module.stem}"
+                wanted[name if name not in wanted else f"{project.namespace}/{pipeline}"] = facts
         with lake.database.writing() as tx:
             schedules.put_all(wanted, project=str(project.folder), within=tx)
     return len(schedules.list())

@@ -108,9 +108,16 @@ def _set(schedules: Schedules, args: Namespace, out: Out) -> int:
         )
     inside = module.relative_to(project.folder)
     pipeline = inside.stem if inside.parent == Path() else inside.as_posix()
+    if any(each.release for each in schedules.list(project.namespace)):
+        raise UsageError(
+            f"{project.namespace} was deployed: its schedules are those of its release",
+            try_next=f"pilotline land {module.stem}, merge its branch, and pilotline deploy",
+            project=project.namespace,
+        )
     name = schedules.put(
-        contract.timing, project=str(project.folder), pipeline=pipeline, onto=args.onto, owner=contract.owner
-    )
+        contract.timing, name=f"{project.namespace}/{module.stem}", project=str(project.folder), pipeline=pipeline,
+        onto=args.onto, owner=contract.owner,
+    )  # fmt: skip
     found = schedules.schedule(name)
     out.say(f"{found.name} runs {found.words}{_then(found.due)}")
     out.say("  next: pilotline factory")

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from pilotline.domain.errors import LakeError, PilotlineError, UsageError
+from pilotline.factory.environments import BuildFailed
 from pilotline.factory.errors import ClaimLost, NotHere, OrderCancelled
 from pilotline.lake.errors import DatabaseUnreachable, LakeBusy, NoRoom, PublishConflict, StaleBranch
 from pilotline.run.carrying import PublishingNeverEnds, carry_out
@@ -148,7 +149,8 @@ class _Keeper:
 
 def _kind(error: Exception) -> Failure:
     match error:
-        case ProcessDied():
+        case ProcessDied() | BuildFailed():
+            # An index that is away for a moment looks like one that will never have it.
             return "died"
         case _ if isinstance(error, _IN_THE_WAY):
             return "infrastructure"

@@ -23,7 +23,7 @@ from pilotline.run.projects import Project, every_module, project_of
 from pilotline.run.reading import read_contract
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
 __all__ = ["Deployed", "deploy"]
 
@@ -38,6 +38,12 @@ class NothingToDeploy(FactoryError):
     """No pipeline of the commit has a lock."""
 
     code = "PL564"
+
+
+class Namesakes(UsageError):
+    """Two pipelines of a release have one name."""
+
+    code = "PL590"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +71,7 @@ def deploy(here: Path, progress: Callable[[str], None], *, ref: str = "", build:
         NoRepository: the project is in no git repository.
         UncommittedChanges: files that git knows were changed since the commit.
         NothingToDeploy: no pipeline of it was landed.
+        Namesakes: two of its pipelines have one name.
         GitFailed: there is no such commit.
         BuildFailed: an environment cannot be built.
     """
@@ -99,6 +106,7 @@ def deploy(here: Path, progress: Callable[[str], None], *, ref: str = "", build:
                 commit=commit,
             )
         locks = {module: Lock(text=lock_path(module).read_text(encoding="utf-8")) for module in landed}
+        _refuse_namesakes(landed, folder)
         pipelines = tuple(_released(module, folder, locks[module], named) for module in landed)
         built: list[str] = []
         for module, lock in locks.items() if build else ():
@@ -121,6 +129,20 @@ def deploy(here: Path, progress: Callable[[str], None], *, ref: str = "", build:
         schedules.put_all(schedules_of(release), project=name, within=tx)
     without = tuple(module.stem for module in modules if module not in landed)
     return Deployed(release=release, new=new, without_lock=without, built=tuple(built))
+
+
+def _refuse_namesakes(modules: Sequence[Path], folder: Path) -> None:
+    """Runs, and what they took, are told apart by the pipeline's name alone."""
+    by_name: dict[str, list[str]] = {}
+    for module in modules:
+        by_name.setdefault(module.stem, []).append(module.relative_to(folder).as_posix())
+    for name, paths in by_name.items():
+        if len(paths) > 1:
+            raise Namesakes(
+                f"{len(paths)} pipelines of the project are called {name}: {', '.join(paths)}",
+                try_next=f"git mv {paths[-1]} to another name, and land it again",
+                paths=paths,
+            )
 
 
 def _released(module: Path, folder: Path, lock: Lock, project: Project) -> Released:
