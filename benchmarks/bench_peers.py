@@ -127,7 +127,7 @@ def measure() -> Result:
         peer=f"{best}, CPU-s",
         peer_figure=peers[best],
         ok=ours <= peers[best],
-        command="pilotline submit work; pilotline worker --once",
+        command="pilotline submit work --fresh; pilotline worker --once",
         data={"runs": found, "not measured": missed, "environments": about},
     )
 
@@ -137,7 +137,12 @@ def _pilotline(folder: Path) -> dict[str, float]:
     _write(folder / "work.py", "", "\n\ndef pipeline():\n" + _calls() + f'    return {{"frame": frame_{_COUNT - 1}}}\n')
     place = _Place(folder=folder, variables={"VIRTUAL_ENV": str(_CACHE / "project")})
     own = _program("pilotline", "pilotline")
-    return _twice(lambda: place.run([own, "submit", "work"], [own, "worker", "--once"], ends_with="done ("))
+    worker = [own, "worker", "--once"]
+    return _several(
+        lambda: place.run([own, "submit", "work", "--fresh"], worker, ends_with="done ("),
+        5,
+        lambda: place.run([own, "submit", "work"], worker, ends_with="done ("),
+    )
 
 
 def _airflow(folder: Path) -> dict[str, float]:
@@ -156,7 +161,7 @@ def _airflow(folder: Path) -> dict[str, float]:
     place = _Place(folder=folder, variables=variables)
     own = _program("airflow", "airflow")
     place.run([own, "db", "migrate"], ends_with="migration done")
-    return _once(lambda: place.run([own, "dags", "test", "work"], ends_with="state=success"))
+    return _several(lambda: place.run([own, "dags", "test", "work"], ends_with="state=success"), 2)
 
 
 def _dagster(folder: Path) -> dict[str, float]:
@@ -172,7 +177,7 @@ def _dagster_with(folder: Path, *options: str) -> dict[str, float]:
     _write(folder / "work.py", "@op\n", "\n\n@job\ndef work():\n" + _calls(), "from dagster import job, op\n")
     place = _Place(folder=folder, variables={"DAGSTER_HOME": str(folder), "DAGSTER_DISABLE_TELEMETRY": "1"})
     command = [_program("dagster", "dagster"), "job", "execute", "-f", "work.py", "-j", "work", *options]
-    return (_twice if options else _once)(lambda: place.run(command, ends_with="RUN_SUCCESS"))
+    return _several(lambda: place.run(command, ends_with="RUN_SUCCESS"), 5 if options else 2)
 
 
 def _metaflow(folder: Path) -> dict[str, float]:
@@ -186,7 +191,7 @@ def _metaflow(folder: Path) -> dict[str, float]:
     (folder / "work.py").write_text(text + '\n\nif __name__ == "__main__":\n    Work()\n')
     place = _Place(folder=folder, variables={"METAFLOW_USER": "bench", "METAFLOW_HOME": str(folder)})
     command = [_program("metaflow", "python"), "work.py", "run"]
-    return _twice(lambda: place.run(command, ends_with="Done!"))
+    return _several(lambda: place.run(command, ends_with="Done!"), 3)
 
 
 def _prefect(folder: Path) -> dict[str, float]:
@@ -217,20 +222,19 @@ def _prefect(folder: Path) -> dict[str, float]:
             used = place.run([_program("prefect", "python"), "work.py"], ends_with="Completed")
             return _Used(cpu=used.cpu + _cpu(server.pid) - before, wall=used.wall)
 
-        return _twice(run) | idle
+        return _several(run, 5) | idle
     finally:
         server.terminate()
         server.wait()
 
 
-def _once(run: Callable[[], _Used]) -> dict[str, float]:
-    used = run()
-    return {"cpu": used.cpu, "wall": used.wall}
-
-
-def _twice(run: Callable[[], _Used]) -> dict[str, float]:
-    first, again = run(), run()
-    return {"cpu": first.cpu, "wall": first.wall, "again_cpu": again.cpu, "again_wall": again.wall}
+def _several(run: Callable[[], _Used], times: int, again: Callable[[], _Used] | None = None) -> dict[str, float]:
+    """The median of some runs; where a rerun with nothing changed is not one more of these, its own figures."""
+    all_of = sorted((run() for _ in range(times)), key=lambda used: used.cpu)
+    middle = all_of[(times - 1) // 2]
+    found = {"cpu": middle.cpu, "wall": middle.wall, "low": all_of[0].cpu, "high": all_of[-1].cpu, "runs": float(times)}
+    unchanged = again() if again else middle
+    return found | {"again_cpu": unchanged.cpu, "again_wall": unchanged.wall}
 
 
 def _calls() -> str:
@@ -267,7 +271,7 @@ def _program(environment: str, name: str) -> str:
 
 
 def _environment(name: str) -> dict[str, object]:
-    """Make an environment where there is none: its packages, its megabytes, and the versions asked for."""
+    """Make an environment where there is none: its packages, its megabytes without bytecode, and the versions asked for."""
     uv = shutil.which("uv") or str(_ROOT / ".venv-uv" / "bin" / "uv")
     python = _program(name, "python")
     fresh = not (_CACHE / name / "ready").exists()
@@ -280,7 +284,9 @@ def _environment(name: str) -> dict[str, object]:
         (_CACHE / name / "ready").touch()
     asked = [uv, "pip", "list", "--quiet", "--format", "json", "--python", python]
     listed = json.loads(subprocess.run(asked, check=True, capture_output=True).stdout)
-    size = subprocess.run(["du", "-sm", str(_CACHE / name)], check=True, capture_output=True, text=True).stdout
+    size = subprocess.run(
+        ["du", "-sm", "--exclude=__pycache__", str(_CACHE / name)], check=True, capture_output=True, text=True
+    ).stdout
     heads = {"pilotline", "pandas", "apache-airflow", "dagster", "metaflow", "prefect", "fastapi"}
     return {
         "packages": len(listed),
