@@ -16,9 +16,8 @@ import tempfile
 import time
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from bench_idle import _cpu, _pss, _tree  # pyright: ignore[reportPrivateUsage]
 from measuring import Result
@@ -62,20 +61,18 @@ print(code, used.ru_utime + used.ru_stime, took)
 """
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Used:
+class _Used(NamedTuple):
     """What one run took."""
 
     cpu: float
     wall: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Place:
+class _Place(NamedTuple):
     """A folder to run in, its variables, and what is said there."""
 
     folder: Path
-    variables: Mapping[str, str] = field(default_factory=dict[str, str])
+    variables: Mapping[str, str]
 
     def environment(self) -> dict[str, str]:
         """Bytecode is kept, as it is wherever something is installed and used."""
