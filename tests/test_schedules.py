@@ -175,6 +175,9 @@ def test_a_schedule_is_read_stored_and_written_back(said, expected):
         ({"every": "5m", "misfire": "maybe"}, "last, all or skip"),
         ({"every": "5m", "catch_up": 0}, "1 or more"),
         ({"every": "5m", "exclude": ["someday"]}, "dates"),
+        ({"every": "5m", "timezone": "Europe/Berlin"}, "only cron has a timezone"),
+        ({"every": "5m", "paused": "false"}, "paused is true or false"),
+        ({"once": datetime.fromisoformat("2026-12-01T06:00")}, "says its zone"),
         (7, "a text or a table"),
     ],
 )

@@ -138,3 +138,15 @@ def test_it_can_be_stopped_as_soon_as_it_says_that_it_runs_and_twice_when_one_is
     assert factory.stop() == 0
     (order,) = factory.orders("waiting")
     assert order.take_overs == 0
+
+
+def test_workers_end_with_a_factory_that_is_killed(shop):
+    factory = shop("every 365d")
+    factory.wait_for(lambda: len(factory.workers) == 1 and "worker " in factory.said)
+    (worker,) = factory.workers
+    os.kill(factory.process.pid, signal.SIGKILL)
+    factory.process.wait()
+    end = time.monotonic() + 30
+    while alive(worker):
+        assert time.monotonic() < end
+        time.sleep(0.05)

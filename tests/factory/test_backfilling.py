@@ -139,3 +139,15 @@ def test_the_picture_shows_each_partition_and_escapes_why_it_failed():
     assert page.count("<rect") == 3
     assert "<script>" not in page
     assert "http" not in page
+
+
+def test_a_pipeline_in_a_folder_below_is_filled_too(tmp_path):
+    folder = tmp_path / "shop"
+    (folder / "below").mkdir(parents=True)
+    (folder / "pilotline.toml").write_text('namespace = "shop"\n')
+    (folder / "below" / "daily.py").write_text(MODULE)
+    (folder / "below" / "daily.toml").write_text(CONTRACT)
+    days = ("backfill", "below/daily.py", "--from", "2026-01-01", "--to", "2026-01-02")
+    assert len(call(folder, *days)["ordered"]) == 2
+    call(folder, "worker", "--drain")
+    assert states(call(folder, *days, "--dry-run")) == {"01": "filled", "02": "filled"}

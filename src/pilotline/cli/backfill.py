@@ -72,7 +72,7 @@ def run(args: Namespace, out: Out) -> int:
 
     def look() -> tuple:  # pyright: ignore[reportMissingTypeArgument, reportUnknownParameterType]
         return states_of(
-            values, pipeline=pipeline, parameter=contract.partition, onto=args.onto, lake=lake,
+            values, pipeline=module.stem, ordered_as=pipeline, parameter=contract.partition, onto=args.onto, lake=lake,
             records=Records(lake.database), ledger=ledger,
         )  # fmt: skip
 

@@ -35,6 +35,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(args: Namespace, out: Out) -> int:
     """Work, and tell of each order."""
+    import os
     from datetime import timedelta
     from pathlib import Path
 
@@ -50,10 +51,12 @@ def run(args: Namespace, out: Out) -> int:
     teller = _Teller(out)
     project = project_of(Path.cwd())
     lake = lake_of(project)
+    # Not for the user's code: what it finds in the environment counts in its keys.
+    parent = os.environ.pop("PILOTLINE_PARENT", "")
     worker = Worker(
         Ledger(lake.database), project=str(project.folder), lease=timedelta(seconds=args.lease),
         grace=timedelta(seconds=args.grace), opening=opening_for(Releases(lake.database, lake.storage), project.own),
-        heard=teller.hear,
+        heard=teller.hear, parent=int(parent) if parent else None,
     )  # fmt: skip
     out.say(f"worker {worker.name}")
     out.stdout.flush()

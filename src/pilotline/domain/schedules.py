@@ -207,6 +207,10 @@ def timing_of(said: object, *, namespace: str = "") -> Timing:
     kinds = [word for word in ("cron", "after", "every", "once") if word in words]
     if len(kinds) != 1:
         raise _bad(", ".join(kinds) or "nothing", "a schedule says one of cron, after, every, once")
+    if "timezone" in words and kinds != ["cron"]:
+        raise _bad(str(words["timezone"]), "only cron has a timezone; an instant says its own")
+    if not isinstance(words.get("paused", False), bool):
+        raise _bad(repr(words["paused"]), "paused is true or false")
     misfire = words.get("misfire", "last")
     if misfire not in {"last", "all", "skip"}:
         raise _bad(repr(misfire), "misfire is last, all or skip")
@@ -262,7 +266,7 @@ def _trigger_of(kind: str, words: Mapping[str, Any], namespace: str) -> Trigger:
         case "every":
             return Every(seconds=span_of(str(said)))
         case _:
-            return Once(at=said.astimezone(UTC) if isinstance(said, datetime) else _instant(str(said)))
+            return Once(at=_instant(said.isoformat() if isinstance(said, datetime) else str(said)))
 
 
 def _cron(text: str, timezone: str) -> Cron:

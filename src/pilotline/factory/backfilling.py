@@ -108,6 +108,7 @@ def states_of(
     values: Iterable[str],
     *,
     pipeline: str,
+    ordered_as: str,
     parameter: str,
     onto: str,
     lake: CatalogReader,
@@ -118,7 +119,8 @@ def states_of(
 
     Args:
         values: of the partition.
-        pipeline: its name.
+        pipeline: its name, as its runs have it.
+        ordered_as: the same as orders have it: its path in the project, if it lies in a folder below.
         parameter: that says the partition.
         onto: the branch that is published to.
         lake: for what was undone.
@@ -133,7 +135,7 @@ def states_of(
             state: State = "undone" if past.commit in undone else "filled"
             published[str(value)] = Filled(value=str(value), state=state, by=f"run-{past.number}", at=past.ended)
     ordered: dict[str, Order] = {}
-    for order in _orders(ledger, pipeline):
+    for order in _orders(ledger, ordered_as):
         if order.ask.partition and order.ask.onto == onto:
             ordered.setdefault(order.ask.partition, order)
     return tuple(_filled(value, published.get(value), ordered.get(value)) for value in values)

@@ -81,7 +81,11 @@ class Workers:
             if now >= place.start_at:
                 # In a group of its own, so that Ctrl-C reaches it through this process and not twice.
                 place.process = subprocess.Popen(
-                    self.command, cwd=self.cwd, stdin=subprocess.DEVNULL, start_new_session=True
+                    self.command,
+                    cwd=self.cwd,
+                    stdin=subprocess.DEVNULL,
+                    start_new_session=True,
+                    env=dict(os.environ, PILOTLINE_PARENT=str(os.getpid())),
                 )
                 place.began = now
             return

@@ -75,6 +75,7 @@ class Worker:
         opening: opens the pipeline of an order.
         heard: is told when an order is claimed, settled, and when the database does not answer.
         name: of the worker.
+        parent: the process that started it; where that is gone, it stops as if it had been told to.
     """
 
     def __init__(
@@ -87,8 +88,10 @@ class Worker:
         opening: Opening = open_folder,
         heard: Callable[[Claim | Settled | PilotlineError], None] = lambda _: None,
         name: str = "",
+        parent: int | None = None,
     ) -> None:
         self.name = name or worker_name()
+        self._parent = parent
         self._ledger = ledger
         self._project = project
         self._lease = lease
@@ -113,7 +116,7 @@ class Worker:
         """
         count, wait, reached = 0, _LOOK, False
         with self._listening():
-            while not self._signals:
+            while not self._told_to_stop():
                 try:
                     claim = self._ledger.claim(self.name, self._lease, project=self._project)
                     wait, reached = _LOOK, True
@@ -139,6 +142,7 @@ class Worker:
         self._heard(claim)
         attempt = _Attempt(self._ledger, claim, self._opening, began)
         while not attempt.ended(_LOOK / 2):
+            self._told_to_stop()
             if self._signals > 1 or (self._signals and time.monotonic() > self._stop_at):
                 attempt.stop("given back")
             attempt.look_after()
@@ -157,6 +161,12 @@ class Worker:
                     return "lost", "the database did not answer for longer than the lease"
                 time.sleep(wait)
                 wait = min(wait * 2, _LONGEST)
+
+    def _told_to_stop(self) -> bool:
+        if not self._signals and self._parent is not None and os.getppid() != self._parent:
+            self._signals = 1
+            self._stop_at = time.monotonic() + self._grace
+        return self._signals > 0
 
     def _pause(self, seconds: float) -> None:
         end = time.monotonic() + seconds

@@ -41,8 +41,9 @@ def _loaded(house, module, attribute):
         sys.modules["pilotline"] = package
         spec.loader.exec_module(package)
         # What these import later, inside their functions, must be there then.
-        for name in ("coerce", "restore", "columns", "values"):
-            importlib.import_module("pilotline.lake.frames." + name)
+        for name in sorted(os.listdir(os.path.join(house, "lake", "frames"))):
+            if name.endswith(".py") and name != "__init__.py":
+                importlib.import_module("pilotline.lake.frames." + name[:-3])
         importlib.import_module("pilotline.lake.errors")
         return getattr(importlib.import_module(module), attribute)
     except Exception:
