@@ -288,3 +288,28 @@ def test_a_publish_that_a_later_one_is_built_on_is_not_undone_alone(fed: Project
     with pytest.raises(PilotlineError):
         lake.undo(first.commit, author="somebody")
     assert twice(fed) == [(1, 20), (2, 40)]
+
+
+def test_another_project_with_a_pipeline_of_the_same_name_takes_all_for_itself(fed: Project, tmp_path, lies):
+    from tests.run.conftest import Project
+
+    if lies == "folder":
+        # One catalog for both: that of the first.
+        (tmp_path / "other").mkdir()
+        (tmp_path / "other" / ".pilotline").symlink_to(fed.folder / ".pilotline", target_is_directory=True)
+        (fed.folder / ".pilotline").mkdir(exist_ok=True)
+    else:
+        (tmp_path / "other").mkdir()
+    other = Project(tmp_path / "other")
+    other.write("explore.py", MODULE)
+    other.write("explore.toml", CONTRACT)
+    arrive(fed, 1, 2)
+    fed.run()
+    arrive(fed, 3)
+    other.run()
+    lake, _ = open_lake_here(fed.folder)
+    rows = lake.scan(TableName("other", "twice"), WHOLE, "main").read_all().to_pylist()
+    assert sorted(row["id"] for row in rows) == [1, 2, 3]
+    fed.run()
+    assert twice(fed) == [(1, 20), (2, 40), (3, 60)]
+    assert other.run().state == "unchanged"

@@ -414,3 +414,13 @@ def test_frames_of_every_library_are_published_as_tables(project: Project):
     for name in ("eager", "arrow", "series"):
         rows = lake.scan(TableName("shop", name), WHOLE, "main").read_all().column("n").to_pylist()
         assert rows == [1, 2, 3], name
+
+
+def test_what_is_borrowed_is_all_that_there_is():
+    from pathlib import Path
+
+    from pilotline.guest import borrowing
+
+    house = Path(borrowing.__file__).parent.parent
+    assert set(borrowing._FRAMES) == {path.stem for path in (house / "lake" / "frames").glob("*.py")} - {"__init__"}
+    assert borrowing.borrow(str(house), "pilotline.lake.frames.coerce", "to_table") is not None

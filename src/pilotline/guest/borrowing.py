@@ -10,6 +10,8 @@ import os
 import sys
 
 _borrowed = {}
+#: The modules of the package: named, for a step that looks through a folder cannot be reused.
+_FRAMES = ("coerce", "decoding", "encoding", "restore", "streams", "values")
 
 
 def borrow(house, module, attribute):
@@ -41,9 +43,8 @@ def _loaded(house, module, attribute):
         sys.modules["pilotline"] = package
         spec.loader.exec_module(package)
         # What these import later, inside their functions, must be there then.
-        for name in sorted(os.listdir(os.path.join(house, "lake", "frames"))):
-            if name.endswith(".py") and name != "__init__.py":
-                importlib.import_module("pilotline.lake.frames." + name[:-3])
+        for name in _FRAMES:
+            importlib.import_module("pilotline.lake.frames." + name)
         importlib.import_module("pilotline.lake.errors")
         return getattr(importlib.import_module(module), attribute)
     except Exception:

@@ -513,7 +513,7 @@ class _Carrier:
         changes = [each for each in self.plan.inputs if isinstance(each, ChangesInput)]
         if not changes:
             return
-        past = left_off(self.records, self.lake, self.pipeline.name, self.plan.onto)
+        past = left_off(self.records, self.lake, self.pipeline, self.plan.onto)
         if changes[0].run != (run_name(past.number) if past else None) and not self.fresh:
             raise TakenMeanwhile(self.pipeline.name)
 

@@ -149,7 +149,7 @@ class _Planner:
         #: The last run whose publish stands, where the pipeline is made of what came since.
         self.taken: PastRun | None = None
         if contract.changes and not asked.fresh:
-            self.taken = left_off(around.records, lake, self.pipeline.name, asked.onto)
+            self.taken = left_off(around.records, lake, self.pipeline, asked.onto)
         #: The tables as that run read them.
         self.before_tables: dict[TableName, str] = {}
         if self.taken is not None:

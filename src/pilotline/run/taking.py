@@ -25,14 +25,21 @@ __all__ = ["left_off", "made_of_changes", "replaces_by_changes", "undo_of", "und
 _LOOKED_AT: Final = 64
 
 
-def left_off(records: Records, lake: CatalogReader, pipeline: str, onto: str) -> PastRun | None:
-    """The last run of a pipeline whose publish onto a branch stands; None: what it reads is all new."""
-    past = records.last_published(pipeline, onto)
+def left_off(records: Records, lake: CatalogReader, pipeline: Pipeline, onto: str) -> PastRun | None:
+    """The last run of a pipeline whose publish onto a branch stands; None: what it reads is all new.
+
+    Several projects may share a catalog, and have pipelines of one name: a run is this pipeline's if it wrote one of its
+    tables. Where the tables are others than before, nothing was made for them yet.
+    """
+    tables = {str(pipeline.contract.table_of(output)) for output in made_of_changes(pipeline)}
+    past = records.last_published(pipeline.name, onto)
     while past is not None:
-        log = _log_until(lake, onto, past.commit)
-        if any(each.id == past.commit for each in log) and undo_of(past.commit, log) is None:
-            return past
-        past = records.published_before(pipeline, onto, past.number)
+        wrote = {row[0] for row in records.rows_of("tables", past.number)}
+        if not wrote or wrote & tables:
+            log = _log_until(lake, onto, past.commit)
+            if any(each.id == past.commit for each in log) and undo_of(past.commit, log) is None:
+                return past
+        past = records.published_before(pipeline.name, onto, past.number)
     return None
 
 
