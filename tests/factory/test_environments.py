@@ -152,7 +152,10 @@ def test_what_conda_installed_is_locked_where_the_index_has_it_and_refused_by_na
     (notes / "INSTALLER").write_text("conda\n")
     (notes / "direct_url.json").write_text('{"dir_info": {}, "url": "file:///home/conda/feedstock_root/work"}')
     assert locked(python, tmp_path).versions == {SMALL: "2.0.0"}
-    (notes / "METADATA").write_text((notes / "METADATA").read_text().replace("Version: 2.0.0", "Version: 0.0.77"))
+    # A new file: the old one may be the very file that is in the cache of the one who installed it.
+    text = (notes / "METADATA").read_text().replace("Version: 2.0.0", "Version: 0.0.77")
+    (notes / "METADATA").unlink()
+    (notes / "METADATA").write_text(text)
     with pytest.raises(NotLockable) as caught:
         lock_for(environment_of(python, tmp_path / "again"), (SMALL,))
     assert caught.value.facts["packages"] == [SMALL]

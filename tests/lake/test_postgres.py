@@ -14,6 +14,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
+from pilotline.lake import ledger
 from pilotline.lake.errors import DatabaseUnreachable
 from pilotline.lake.postgres import PostgresDatabase
 
@@ -133,3 +134,29 @@ def test_a_url_that_is_none_is_refused_as_a_database_that_does_not_answer(tmp_pa
     database = PostgresDatabase(f"postgresql://pilotline@/none?host={tmp_path}&nothing=1")
     with pytest.raises(DatabaseUnreachable), database.reading():
         pass
+
+
+@pytest.mark.parametrize("block", ["reading", "writing"])
+def test_who_is_interrupted_in_the_middle_of_a_command_goes_on_with_another_connection(postgres, block):
+    database = PostgresDatabase(postgres.database())
+    database.register("lake", ledger.MIGRATIONS)
+
+    def asking() -> None:
+        while True:
+            with getattr(database, block)() as tx:
+                tx.execute("SELECT pg_sleep(0.05)")
+
+    before = signal.signal(signal.SIGALRM, signal.default_int_handler)
+    try:
+        for moment in (0.001, 0.01, 0.1):
+            with database.reading() as tx:
+                tx.execute("SELECT 1")
+            signal.setitimer(signal.ITIMER_REAL, moment)
+            with pytest.raises(KeyboardInterrupt):
+                asking()
+            with database.writing() as tx:
+                assert tx.execute("SELECT count(*) FROM branch") == [(1,)]
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+        database.close()

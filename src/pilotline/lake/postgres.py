@@ -98,10 +98,9 @@ class PostgresDatabase:
         if _in_transaction(connection):
             yield _session(connection)
             return
-        with self._as_lake_errors():
-            connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
         try:
             with self._as_lake_errors():
+                connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
                 yield _session(connection)
         finally:
             _roll_back(connection)
@@ -110,10 +109,9 @@ class PostgresDatabase:
     def writing(self) -> Generator[Session, None, None]:
         """A transaction that holds the write lock from its start; all of it is kept, or nothing."""
         connection = self._connection()
-        with self._as_lake_errors():
-            self._begin(connection)
         try:
             with self._as_lake_errors():
+                self._begin(connection)
                 yield _session(connection)
                 connection.execute("COMMIT")
         except BaseException:
@@ -292,10 +290,14 @@ def _answers(connection: psycopg.Connection) -> bool:
 
 def _roll_back(connection: psycopg.Connection) -> None:
     import psycopg
+    from psycopg.pq import TransactionStatus
 
     with suppress(psycopg.Error):
         if not connection.closed:
             connection.execute("ROLLBACK")
+    # Who was interrupted in the middle of a command cannot use the connection again; the server ends what it began.
+    if not connection.closed and connection.info.transaction_status != TransactionStatus.IDLE:
+        connection.close()
 
 
 def _known(connection: psycopg.Connection) -> bool:
