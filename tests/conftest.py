@@ -2,9 +2,13 @@ from __future__ import annotations
 
 import importlib.util
 import sys
+import weakref
 from pathlib import Path
 
 import pytest
+
+from pilotline.lake.database import SqliteDatabase
+from pilotline.lake.postgres import PostgresDatabase
 
 _SPEC = importlib.util.spec_from_file_location("services", Path(__file__).parent / "services.py")
 services = importlib.util.module_from_spec(_SPEC)
@@ -51,3 +55,28 @@ def lies(request, monkeypatch) -> str:
         monkeypatch.setenv("PILOTLINE_DATABASE", request.getfixturevalue("postgres").database())
         monkeypatch.setenv("PILOTLINE_TABLES", request.getfixturevalue("bucket"))
     return request.param
+
+
+_OPENED = weakref.WeakSet()
+
+
+def _noting(kind):
+    init = kind.__init__
+
+    def noted(self, *words, **more):
+        init(self, *words, **more)
+        _OPENED.add(self)
+
+    kind.__init__ = noted
+
+
+for _kind in (SqliteDatabase, PostgresDatabase):
+    _noting(_kind)
+
+
+@pytest.fixture(autouse=True)
+def connections_end():
+    """What a test left open is closed, or thousands of tests would hold more files than a process may name."""
+    yield
+    for database in list(_OPENED):
+        database.close()
