@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import random
@@ -17,7 +16,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from measuring import Result
+from measuring import Result, from_tests
 
 from pilotline.domain.errors import PilotlineError
 from pilotline.domain.schedules import Once, Timing
@@ -109,13 +108,13 @@ def measure() -> Result:
 
 
 def _in_place(place: str) -> dict[str, Any]:
-    workers = _module("factory_workers", "factory/workers.py")
+    workers = from_tests("factory_workers", "factory/workers.py")
     # Bytecode is kept, as it is wherever something is installed and used, whatever the shell of the benchmark says.
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     with tempfile.TemporaryDirectory(prefix="bench-factory-faults-") as home:
         if place == "folder":
             return _Factory(workers, Path(home), None).go()
-        services = _module("services", "services.py")
+        services = from_tests("services", "services.py")
         postgres, bucket = services.Postgres(safe=True), services.Bucket()
         try:
             os.environ |= {
@@ -355,17 +354,6 @@ def _signal(pid: int, number: int) -> None:
 def _say(text: str) -> None:
     sys.stderr.write(f"{datetime.now(UTC):%H:%M:%S} {sys.argv[1]}: {text}\n")
     sys.stderr.flush()
-
-
-def _module(name: str, path: str) -> Any:
-    place = Path(__file__).parents[1] / "tests" / path
-    spec = importlib.util.spec_from_file_location(name, place)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    spec.loader.exec_module(module)
-    return module
 
 
 if __name__ == "__main__":

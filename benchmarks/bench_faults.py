@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import random
 import signal
-import sys
 import tempfile
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from measuring import Result
+from measuring import Result, from_tests
 
 from pilotline.domain.access import Scope
 from pilotline.domain.tables import TableName
@@ -54,7 +52,7 @@ def measure() -> Result:
 
 
 def _with_services() -> dict[str, Any]:
-    services = _module("services", "services.py")
+    services = from_tests("services", "services.py")
     postgres, bucket = services.Postgres(safe=True), services.Bucket()
     try:
         return _faults((postgres.database(), bucket.new(), bucket.variables()))
@@ -65,7 +63,7 @@ def _with_services() -> dict[str, Any]:
 
 def _faults(lies: tuple[str, str, dict[str, str]] | None) -> dict[str, Any]:
     """What went wrong in one place: a folder, or a database and a bucket."""
-    module = _module("lake_writers", "lake/writers.py")
+    module = from_tests("lake_writers", "lake/writers.py")
     writers = module.Writers()
     chance = random.Random(11)  # noqa: S311 - moments, no secrets
     wrong: list[str] = []
@@ -97,17 +95,6 @@ def _faults(lies: tuple[str, str, dict[str, str]] | None) -> dict[str, Any]:
     writers.close()
     return {"wrong": wrong[:5], "publishes": last, "by_many": sum(counts.values()), "kinds": dict(counts),
             "seconds": round(killing), "seconds_of_many": _SECONDS}  # fmt: skip
-
-
-def _module(name: str, path: str) -> Any:
-    place = Path(__file__).parents[1] / "tests" / path
-    spec = importlib.util.spec_from_file_location(name, place)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    spec.loader.exec_module(module)
-    return module
 
 
 def _seen(lake: Lake) -> tuple[int, str]:

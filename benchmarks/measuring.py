@@ -5,17 +5,18 @@ CPU seconds, not wall time: they say the same on a machine that does something e
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import resource
 import subprocess
 import sys
 from dataclasses import dataclass, field
+from pathlib import Path
 from statistics import quantiles
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
-    from pathlib import Path
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,3 +94,14 @@ def in_turns(measurements: Mapping[str, Callable[[], float]], *, runs: int) -> d
         for name, measure in measurements.items():
             figures[name].append(measure())
     return {name: Spread.of(seen) for name, seen in figures.items()}
+
+
+def from_tests(name: str, path: str) -> Any:
+    """A module of the tests', such as the services that they start: under a name, by its path among them."""
+    spec = importlib.util.spec_from_file_location(name, Path(__file__).parents[1] / "tests" / path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module

@@ -21,7 +21,6 @@ from pilotline.domain.schedules import (
     describe_timing,
     due,
     next_after,
-    timing_from,
     timing_of,
 )
 from pilotline.domain.tables import TableName
@@ -104,7 +103,7 @@ SAID = st.sampled_from(
 @given(SAID, INSTANTS, st.integers(0, 200_000), st.integers(0, 200_000))
 @settings(max_examples=150, deadline=None)
 def test_whenever_one_looks_each_time_is_found_once(said, start, first, second):
-    timing = timing_from({**said, "catch_up": 10**6})
+    timing = timing_of({**said, "catch_up": 10**6})
     middle, end = start + timedelta(seconds=first), start + timedelta(seconds=first + second)
     whole = due(timing, start, end, cron_times)
     assert whole == due(timing, start, middle, cron_times) + due(timing, middle, end, cron_times)
@@ -118,9 +117,9 @@ def test_whenever_one_looks_each_time_is_found_once(said, start, first, second):
 @settings(max_examples=100, deadline=None)
 def test_the_limit_of_catching_up_holds_and_keeps_the_last(said, start, most, seconds):
     end = start + timedelta(seconds=seconds)
-    every = due(timing_from({**said, "catch_up": 10**6}), start, end, cron_times)
-    assert due(timing_from({**said, "catch_up": most}), start, end, cron_times) == every[-most:]
-    assert due(timing_from({**said, "misfire": "last"}), start, end, cron_times) == every[-1:]
+    every = due(timing_of({**said, "catch_up": 10**6}), start, end, cron_times)
+    assert due(timing_of({**said, "catch_up": most}), start, end, cron_times) == every[-most:]
+    assert due(timing_of({**said, "misfire": "last"}), start, end, cron_times) == every[-1:]
 
 
 def test_jitter_is_the_same_whoever_asks_and_spreads():
@@ -152,7 +151,7 @@ def test_jitter_is_the_same_whoever_asks_and_spreads():
 def test_a_schedule_is_read_stored_and_written_back(said, expected):
     timing = timing_of(said, namespace="shop")
     assert timing == expected
-    assert timing_from(as_stored(timing)) == timing
+    assert timing_of(as_stored(timing)) == timing
     contract = Contract(namespace="shop", timing=timing)
     import tomllib
 

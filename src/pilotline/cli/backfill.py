@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
 
     from pilotline.cli.terminal import Out
+    from pilotline.factory.backfilling import Filled
 
 NAME = "backfill"
 HELP = "fill partitions of a pipeline, or show which are filled"
@@ -67,10 +68,9 @@ def run(args: Namespace, out: Out) -> int:
     values = tuple(dict.fromkeys((*values, *args.value)))
     lake = lake_of(project)
     ledger = Ledger(lake.database)
-    inside = module.relative_to(project.folder)
-    pipeline = inside.stem if inside.parent == Path() else inside.as_posix()
+    pipeline = project.name_of(module)
 
-    def look() -> tuple:  # pyright: ignore[reportMissingTypeArgument, reportUnknownParameterType]
+    def look() -> tuple[Filled, ...]:
         return states_of(
             values, pipeline=module.stem, ordered_as=pipeline, parameter=contract.partition, onto=args.onto, lake=lake,
             records=Records(lake.database), ledger=ledger,

@@ -9,6 +9,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pilotline.cli.serve import add_listening, served_by
+
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
     from collections.abc import Callable, Mapping, Sequence
@@ -40,12 +42,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--grace", type=float, default=30.0, metavar="SECONDS", help="when stopped, let runs go on so long (30)"
     )
-    parser.add_argument("--port", type=int, default=8181, metavar="NUMBER", help="0 takes any that is free (8181)")
-    parser.add_argument("--host", default="127.0.0.1", metavar="ADDRESS", help="where to listen (127.0.0.1)")
-    parser.add_argument("--expose", action="store_true", help="allow an address that other machines can reach")
-    parser.add_argument(
-        "--token-file", type=Path, metavar="FILE", help="holds the token; else PILOTLINE_TOKEN, or a new one"
-    )
+    add_listening(parser)
 
 
 def run(args: Namespace, out: Out) -> int:
@@ -55,20 +52,15 @@ def run(args: Namespace, out: Out) -> int:
     import sys
     import threading
 
-    from pilotline.cli.lakes import plural, whole
+    from pilotline.cli.lakes import plural
     from pilotline.domain.errors import UsageError
     from pilotline.factory.forgetting import kept_of
     from pilotline.factory.ledger import Ledger
-    from pilotline.factory.metrics import metrics
     from pilotline.factory.releases import Releases
     from pilotline.factory.scheduling import Scheduler, Schedules
     from pilotline.factory.supervising import Workers
-    from pilotline.run.nothing import somebody
     from pilotline.run.opening import lake_of
     from pilotline.run.projects import project_of
-    from pilotline.run.usage import Buffered, Usage
-    from pilotline.server.app import app
-    from pilotline.server.iceberg import IcebergCatalog
     from pilotline.server.listening import address_of, listen, serve
     from pilotline.server.tokens import token_from
 
@@ -86,8 +78,7 @@ def run(args: Namespace, out: Out) -> int:
         lambda: _schedule_folder(project, schedules, Releases(lake.database, lake.storage), lake), teller
     )
     token = token_from(args.token_file, os.environ)
-    reads = Buffered(Usage(lake.database), somebody())
-    served = app(IcebergCatalog(lake, whole, reads.count), token, lambda: metrics(lake), reads.write)
+    served = served_by(lake, token)
     asked, stopped = threading.Event(), threading.Event()
     command = [sys.executable, "-m", "pilotline", "worker", "--lease", str(args.lease), "--grace", str(args.grace)]
     workers = Workers(command, project.folder, args.workers, args.grace, teller.warn)
@@ -166,8 +157,7 @@ def _schedule_folder(project: Project, schedules: Schedules, releases: Releases,
         wanted: dict[str, Mapping[str, object]] = {}
         for module in every_module(project.folder):
             contract = read_contract(module, project)
-            inside = module.relative_to(project.folder)
-            pipeline = inside.stem if inside.parent == Path() else inside.as_posix()
+            pipeline = project.name_of(module)
             if contract.timing is not None:
                 facts = {"timing": contract.timing, "pipeline": pipeline, "owner": contract.owner}
                 # As a release calls it, so that one takes the place of the folder's and not both run.

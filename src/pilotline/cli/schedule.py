@@ -106,8 +106,7 @@ def _set(schedules: Schedules, args: Namespace, out: Out) -> int:
             try_next=f'write schedule = "0 6 * * *" into {module.stem}.toml',
             path=str(module.with_suffix(".toml")),
         )
-    inside = module.relative_to(project.folder)
-    pipeline = inside.stem if inside.parent == Path() else inside.as_posix()
+    pipeline = project.name_of(module)
     if any(each.release for each in schedules.list(project.namespace)):
         raise UsageError(
             f"{project.namespace} was deployed: its schedules are those of its release",

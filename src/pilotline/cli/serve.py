@@ -20,7 +20,11 @@ from pilotline.domain.errors import UsageError
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
 
+    from starlette.types import ASGIApp
+
     from pilotline.cli.terminal import Out
+    from pilotline.lake.lake import Lake
+    from pilotline.server.tokens import Token
 
 NAME = "serve"
 HELP = "serve the tables to DuckDB, Polars, Spark and others, for reading"
@@ -28,6 +32,11 @@ HELP = "serve the tables to DuckDB, Polars, Spark and others, for reading"
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Where, and with which token."""
+    add_listening(parser)
+
+
+def add_listening(parser: ArgumentParser) -> None:
+    """The arguments of whatever serves: an address, and a token."""
     parser.add_argument("--port", type=int, default=8181, metavar="NUMBER", help="0 takes any that is free (8181)")
     parser.add_argument("--host", default="127.0.0.1", metavar="ADDRESS", help="where to listen (127.0.0.1)")
     parser.add_argument("--expose", action="store_true", help="allow an address that other machines can reach")
@@ -42,12 +51,7 @@ def run(args: Namespace, out: Out) -> int:
     Raises:
         UsageError: the port cannot be one, or what serves is not installed.
     """
-    from pilotline.cli.lakes import open_here, whole
-    from pilotline.factory.metrics import metrics
-    from pilotline.run.nothing import somebody
-    from pilotline.run.usage import Buffered, Usage
-    from pilotline.server.app import app
-    from pilotline.server.iceberg import IcebergCatalog
+    from pilotline.cli.lakes import open_here
     from pilotline.server.listening import address_of, listen, serve
     from pilotline.server.tokens import token_from
 
@@ -57,8 +61,7 @@ def run(args: Namespace, out: Out) -> int:
         raise UsageError("what serves over HTTP is not installed", try_next="uv tool install 'pilotline[tool]'")
     token = token_from(args.token_file, os.environ)
     lake, _ = open_here()
-    reads = Buffered(Usage(lake.database), somebody())
-    served = app(IcebergCatalog(lake, whole, reads.count), token, lambda: metrics(lake), reads.write)
+    served = served_by(lake, token)
     # Ctrl-C is how it usually ends.
     with listen(args.host, args.port, expose=args.expose) as listening, suppress(KeyboardInterrupt):
         address = address_of(listening)
@@ -70,3 +73,16 @@ def run(args: Namespace, out: Out) -> int:
         serve(served, listening)
     out.say("stopped")
     return 0
+
+
+def served_by(lake: Lake, token: Token) -> ASGIApp:
+    """What answers: the tables of a lake, its metrics; reads are counted."""
+    from pilotline.cli.lakes import whole
+    from pilotline.factory.metrics import metrics
+    from pilotline.run.nothing import somebody
+    from pilotline.run.usage import Buffered, Usage
+    from pilotline.server.app import app
+    from pilotline.server.iceberg import IcebergCatalog
+
+    reads = Buffered(Usage(lake.database), somebody())
+    return app(IcebergCatalog(lake, whole, reads.count), token, lambda: metrics(lake), reads.write)

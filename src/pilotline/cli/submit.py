@@ -53,11 +53,10 @@ def run(args: Namespace, out: Out) -> int:
     path = find_module(args.module, Path.cwd())
     project = project_of(path.parent)
     ledger = open_ledger()
-    inside = path.relative_to(project.folder)
     number = ledger.submit(
         Ask(
             id=args.id,
-            pipeline=inside.stem if inside.parent == Path() else inside.as_posix(),
+            pipeline=project.name_of(path),
             project=str(project.folder),
             release=args.release,
             onto=args.onto,

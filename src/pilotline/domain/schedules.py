@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "LATE", "After", "BadSchedule", "Cron", "CronTimes", "Every", "Misfire", "Once", "Tick", "Timing", "Trigger", "as_stored", "describe_timing",
-    "due", "next_after", "span_of", "timing_from", "timing_of",
+    "due", "next_after", "span_of", "timing_of",
 ]  # fmt: skip
 
 #: The times of an expression in a zone after an instant, ever later ones.
@@ -321,13 +321,8 @@ def _excluded(said: object) -> tuple[frozenset[date], frozenset[int]]:
     return frozenset(dates), frozenset(weekdays)
 
 
-def timing_from(stored: Mapping[str, Any]) -> Timing:
-    """The timing that ``as_stored`` told."""
-    return timing_of(dict(stored))
-
-
 def as_stored(timing: Timing) -> dict[str, Any]:
-    """A timing as a table of words, JSON-ready, that ``timing_from`` reads."""
+    """A timing as a table of words, JSON-ready, that ``timing_of`` reads."""
     said: dict[str, Any] = {}
     match timing.trigger:
         case Cron(expression=expression, timezone=timezone):

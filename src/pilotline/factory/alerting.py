@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, TypeAlias
@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, TypeAlias
 from pilotline.domain.errors import FactoryError
 from pilotline.factory.ledger import MIGRATIONS as ORDERS
 from pilotline.lake.database import named_statements
+from pilotline.lake.ledger import time_text
 from pilotline.run.records import SQL as RUNS
 from pilotline.run.records import Records
 
@@ -204,7 +205,7 @@ class Alerting:
             with self._database.writing() as tx:
                 now = _clock(tx)
                 rows = tx.execute(
-                    SQL["claim_deliveries"], channel=channel.name, now=_text(now), until=_text(now + _CLAIM)
+                    SQL["claim_deliveries"], channel=channel.name, now=time_text(now), until=time_text(now + _CLAIM)
                 )
                 news = [
                     News(alert=_alert(tx.execute(SQL["alert_by_id"], id=alert)[0]), word=word)
@@ -219,7 +220,7 @@ class Alerting:
             else:
                 sent += 1
                 with self._database.writing() as tx:
-                    done = _text(_clock(tx))
+                    done = time_text(_clock(tx))
                     for alert, word, _ in rows:
                         tx.execute(SQL["delivered"], alert=alert, news=word, channel=channel.name, done=done)
         return sent
@@ -244,23 +245,23 @@ class Alerting:
     def _open(self, tx: Session, problem: _Problem, now: datetime, channels: Sequence[str]) -> list[News]:
         rows = tx.execute(
             SQL["open_alert"], kind=problem.kind, subject=problem.subject, owner=problem.owner,
-            because=problem.because[:_SAID], run=problem.run, opened=_text(now),
+            because=problem.because[:_SAID], run=problem.run, opened=time_text(now),
         )  # fmt: skip
         if not rows:
             return []
         alert = int(rows[0][0])
         for channel in channels:
-            tx.execute(SQL["add_delivery"], alert=alert, news="opened", channel=channel, due=_text(now))
+            tx.execute(SQL["add_delivery"], alert=alert, news="opened", channel=channel, due=time_text(now))
         return [News(alert=_alert(tx.execute(SQL["alert_by_id"], id=alert)[0]), word="opened")]
 
     def _close(self, tx: Session, alert: Alert, now: datetime, channels: Sequence[str]) -> list[News]:
-        if not tx.execute(SQL["close_alert"], id=alert.id, closed=_text(now)):
+        if not tx.execute(SQL["close_alert"], id=alert.id, closed=time_text(now)):
             return []
         untold = {row[0] for row in tx.execute(SQL["forget_untold"], alert=alert.id)}
         told = {row[1] for row in tx.execute(SQL["deliveries_of"], alert=alert.id)}
         for channel in channels:
             if channel in told and channel not in untold:
-                tx.execute(SQL["add_delivery"], alert=alert.id, news="recovered", channel=channel, due=_text(now))
+                tx.execute(SQL["add_delivery"], alert=alert.id, news="recovered", channel=channel, due=time_text(now))
         return [News(alert=_alert(tx.execute(SQL["alert_by_id"], id=alert.id)[0]), word="recovered")]
 
     def _put_off(self, channel: Channel, rows: Sequence[tuple[Any, ...]], error: NotDelivered) -> None:
@@ -269,8 +270,8 @@ class Alerting:
             for alert, word, attempts in rows:
                 wait = min(_WAIT * 2 ** min(attempts - 1, 10), _LONGEST_WAIT)
                 tx.execute(
-                    SQL["not_delivered"], alert=alert, news=word, channel=channel.name, due=_text(now + wait),
-                    because=error.message[:_SAID], done=_text(now) if attempts >= _TRIES else None,
+                    SQL["not_delivered"], alert=alert, news=word, channel=channel.name, due=time_text(now + wait),
+                    because=error.message[:_SAID], done=time_text(now) if attempts >= _TRIES else None,
                 )  # fmt: skip
 
     # -- what is wrong -------------------------------------------------------------------------------------------------
@@ -354,11 +355,6 @@ def _span(span: timedelta) -> str:
 def _clock(tx: Session) -> datetime:
     """The database's time: hosts may disagree."""
     return _time(tx.execute(SQL["clock"])[0][0])
-
-
-def _text(moment: datetime) -> str:
-    """All alike, so that they sort as times do."""
-    return moment.astimezone(UTC).isoformat(timespec="microseconds")
 
 
 def _time(text: str) -> datetime:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import secrets
 from contextlib import contextmanager, suppress
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
@@ -19,7 +19,7 @@ from pilotline.domain.errors import PilotlineError
 from pilotline.domain.orders import Ask, Claim, Order, OrderNumber, delay, order_name, tries
 from pilotline.factory.errors import BadOrder, ClaimLost, NoSuchOrder, OrderCancelled, OrderEnded
 from pilotline.lake.database import named_statements
-from pilotline.lake.ledger import set_state
+from pilotline.lake.ledger import set_state, time_text
 from pilotline.run.records import GONE, Records
 
 if TYPE_CHECKING:
@@ -102,9 +102,9 @@ class Ledger:
             rows = tx.execute(
                 SQL["submit"], id=identity, pipeline=ask.pipeline, project=ask.project, release_id=ask.release, onto=ask.onto,
                 parameters=json.dumps(dict(ask.parameters)), partition_value=ask.partition, key=key, priority=ask.priority,
-                due=_text(ask.due or now), origin=ask.origin, schedule=ask.schedule,
+                due=time_text(ask.due or now), origin=ask.origin, schedule=ask.schedule,
                 timeout=ask.timeout.total_seconds() if ask.timeout else None, attempts=ask.attempts, owner=ask.owner,
-                fresh=int(ask.fresh), submitted=_text(now),
+                fresh=int(ask.fresh), submitted=time_text(now),
             )  # fmt: skip
             if not rows:
                 return OrderNumber(int(tx.execute(SQL["number_of"], id=identity)[0][0]))
@@ -127,7 +127,7 @@ class Ledger:
             because = f"cancelled by {who}"
             match order.state:
                 case "waiting":
-                    tx.execute(SQL["cancel_waiting"], number=number, now=_text(now), who=who, because=because)
+                    tx.execute(SQL["cancel_waiting"], number=number, now=time_text(now), who=who, because=because)
                     self._note(tx, number, now, "cancelled", by=who)
                     return "cancelled"
                 case "running":
@@ -157,17 +157,17 @@ class Ledger:
         """
         # Looking takes no lock: most of the time there is nothing.
         with self._database.reading() as tx:
-            now = _text(self._now(tx))
+            now = time_text(self._now(tx))
             if not tx.execute(SQL["expired"], now=now) and not tx.execute(SQL["claimable"], now=now, project=project):
                 return None
         with self._database.writing() as tx:
             now = self._now(tx)
             self._free_expired(tx, now)
-            rows = tx.execute(SQL["claimable"], now=_text(now), project=project)
+            rows = tx.execute(SQL["claimable"], now=time_text(now), project=project)
             if not rows:
                 return None
             number = int(rows[0][0])
-            tx.execute(SQL["claim"], number=number, worker=worker, now=_text(now), until=_text(now + lease))
+            tx.execute(SQL["claim"], number=number, worker=worker, now=time_text(now), until=time_text(now + lease))
             order = self._order(tx, number)
             self._note(tx, number, now, "claimed", worker=worker, token=order.token)
             return Claim(order=order, token=order.token, worker=worker, lease=lease)
@@ -180,8 +180,8 @@ class Ledger:
                 SQL["renew"],
                 number=claim.order.number,
                 token=claim.token,
-                now=_text(now),
-                until=_text(now + claim.lease),
+                now=time_text(now),
+                until=time_text(now + claim.lease),
             )
             return "held" if rows else self._standing(tx, claim, now)
 
@@ -198,7 +198,7 @@ class Ledger:
             OrderCancelled: somebody wants the order to end.
         """
         number = claim.order.number
-        rows = within.execute(SQL["held"], number=number, token=claim.token, now=_text(self._now(within)))
+        rows = within.execute(SQL["held"], number=number, token=claim.token, now=time_text(self._now(within)))
         if not rows:
             raise ClaimLost(
                 f"{order_name(number)} is no longer this worker's: its lease ran out; nothing was published by it",
@@ -223,7 +223,9 @@ class Ledger:
             OrderCancelled: somebody wants the order to end.
         """
         now, number = self._now(within), claim.order.number
-        rows = within.execute(SQL["finish"], number=number, token=claim.token, now=_text(now), run=run, result=result)
+        rows = within.execute(
+            SQL["finish"], number=number, token=claim.token, now=time_text(now), run=run, result=result
+        )
         if not rows:
             self.hold(claim, within)
             raise ClaimLost(f"{order_name(number)} is done already", order=number, token=claim.token)
@@ -250,17 +252,21 @@ class Ledger:
             }  # fmt: skip
             if rows[0][2]:
                 tx.execute(
-                    SQL["end_order"], **common, now=_text(now), state="cancelled", because=f"cancelled by {rows[0][2]}"
+                    SQL["end_order"],
+                    **common,
+                    now=time_text(now),
+                    state="cancelled",
+                    because=f"cancelled by {rows[0][2]}",
                 )
                 self._note(tx, number, now, "cancelled", by=rows[0][2])
                 return "cancelled"
             if failures[kind] >= tries(kind, int(rows[0][1])):
-                tx.execute(SQL["end_order"], **common, now=_text(now), state="failed", because=because[:2000])
+                tx.execute(SQL["end_order"], **common, now=time_text(now), state="failed", because=because[:2000])
                 self._note(tx, number, now, "failed", **told)
                 return "failed"
             again = now + delay(kind, failures[kind], secrets.randbelow(1000) / 1000)
-            tx.execute(SQL["wait_again"], **common, due=_text(again), because=because[:2000])
-            self._note(tx, number, now, "try failed", **told, again=_text(again))
+            tx.execute(SQL["wait_again"], **common, due=time_text(again), because=because[:2000])
+            self._note(tx, number, now, "try failed", **told, again=time_text(again))
             return "waiting"
 
     def give_back(self, claim: Claim, because: str) -> bool:
@@ -277,7 +283,7 @@ class Ledger:
                 tx.execute(
                     SQL["end_expired"],
                     **common,
-                    now=_text(now),
+                    now=time_text(now),
                     state="cancelled",
                     because=f"cancelled by {rows[0][2]}",
                 )
@@ -383,8 +389,8 @@ class Ledger:
         gone = 0
         while True:
             with self._database.writing() as tx:
-                tx.execute(SQL["forget_events"], before=_text(before), most=_AT_ONCE)
-                rows = tx.execute(SQL["forget_orders"], before=_text(before), most=_AT_ONCE)
+                tx.execute(SQL["forget_events"], before=time_text(before), most=_AT_ONCE)
+                rows = tx.execute(SQL["forget_orders"], before=time_text(before), most=_AT_ONCE)
             gone += len(rows)
             if len(rows) < _AT_ONCE:
                 return gone
@@ -405,7 +411,7 @@ class Ledger:
         return datetime.fromisoformat(tx.execute(SQL["clock"])[0][0])
 
     def _standing(self, tx: Transaction, claim: Claim, now: datetime) -> Renewal:
-        rows = tx.execute(SQL["held"], number=claim.order.number, token=claim.token, now=_text(now))
+        rows = tx.execute(SQL["held"], number=claim.order.number, token=claim.token, now=time_text(now))
         if not rows:
             return "lost"
         state, cancelled_by = rows[0]
@@ -418,7 +424,7 @@ class Ledger:
         return _order(rows[0])
 
     def _free_expired(self, tx: Session, now: datetime) -> int:
-        rows = tx.execute(SQL["expired"], now=_text(now))
+        rows = tx.execute(SQL["expired"], now=time_text(now))
         for number, token, take_overs, cancelled_by, worker in rows:
             self._end_runs(tx, number, GONE)
             common: dict[str, Any] = {"number": number, "token": token, "take_overs": take_overs + 1}
@@ -426,14 +432,14 @@ class Ledger:
                 tx.execute(
                     SQL["end_expired"],
                     **common,
-                    now=_text(now),
+                    now=time_text(now),
                     state="cancelled",
                     because=f"cancelled by {cancelled_by}",
                 )
                 self._note(tx, number, now, "cancelled", by=cancelled_by)
             elif take_overs + 1 > self._take_overs:
                 because = f"its worker went away {take_overs + 1} times, the last one was {worker}"
-                tx.execute(SQL["end_expired"], **common, now=_text(now), state="dead", because=because)
+                tx.execute(SQL["end_expired"], **common, now=time_text(now), state="dead", because=because)
                 self._note(tx, number, now, "dead", worker=worker)
             else:
                 tx.execute(SQL["free"], **common, because=f"its worker {worker} went away")
@@ -447,7 +453,7 @@ class Ledger:
                 set_state(tx, branch, "failed", because=because[:500])
 
     def _note(self, tx: Transaction, number: int, now: datetime, event: str, **facts: object) -> None:
-        tx.execute(SQL["add_event"], number=number, at=_text(now), kind=event, facts=json.dumps(facts, default=str))
+        tx.execute(SQL["add_event"], number=number, at=time_text(now), kind=event, facts=json.dumps(facts, default=str))
 
 
 def _refuse_bad(ask: Ask) -> None:
@@ -462,11 +468,6 @@ def _refuse_bad(ask: Ask) -> None:
             raise BadOrder(
                 f"this cannot be an order: {said}", try_next="pilotline submit --help", pipeline=ask.pipeline
             )
-
-
-def _text(at: datetime) -> str:
-    """An instant so that texts are ordered as instants are."""
-    return at.astimezone(UTC).isoformat(timespec="microseconds")
 
 
 def _instant(text: str | None) -> datetime | None:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pilotline.domain.errors import FactoryError, PilotlineError, UsageError, did_you_mean
 from pilotline.domain.orders import Ask
-from pilotline.domain.schedules import After, as_stored, describe_timing, due, next_after, timing_from
+from pilotline.domain.schedules import After, as_stored, describe_timing, due, next_after, timing_of
 from pilotline.factory.cron import cron_times
 from pilotline.lake import ledger as commits
 from pilotline.lake.database import named_statements
@@ -318,7 +318,7 @@ def schedules_of(release: Release) -> dict[str, dict[str, Any]]:
     """The schedules that a release's contracts say, as ``put_all`` takes them."""
     return {
         f"{release.project}/{each.name}": {
-            "timing": timing_from(each.timing),
+            "timing": timing_of(each.timing),
             "pipeline": each.name,
             "release": release.id,
             "owner": each.owner,
@@ -345,7 +345,7 @@ def _head(tx: Session, onto: str) -> int:
 def _schedule(row: Sequence[Any]) -> Schedule:
     return Schedule(
         name=row[0], project=row[1], pipeline=row[2], release=row[3], onto=row[4], owner=row[5],
-        timing=timing_from(json.loads(row[6])), paused=bool(row[7]), seen=datetime.fromisoformat(row[8]),
+        timing=timing_of(json.loads(row[6])), paused=bool(row[7]), seen=datetime.fromisoformat(row[8]),
         due=datetime.fromisoformat(row[9]) if row[9] else None, since=datetime.fromisoformat(row[11]),
     )  # fmt: skip
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import hashlib
 import tempfile
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from pilotline.factory.ledger import Ledger
 from pilotline.factory.releases import Release, Released, Releases, pack
 from pilotline.factory.scheduling import Schedules, schedules_of
 from pilotline.lab.evidence import read_evidence
+from pilotline.run.nothing import somebody
 from pilotline.run.opening import lake_of
 from pilotline.run.projects import Project, every_module, project_of
 from pilotline.run.reading import read_contract
@@ -118,7 +118,7 @@ def deploy(here: Path, progress: Callable[[str], None], *, ref: str = "", build:
     identity = hashlib.sha256(f"{name} {commit}".encode()).hexdigest()[:12]
     release = Release(
         id=identity, project=name, commit=commit, ref=repository.branch or ref, archive=f"releases/{name}/{identity}.tar.gz",
-        size=len(archive), pipelines=pipelines, author=_somebody(), at=datetime.now(UTC),
+        size=len(archive), pipelines=pipelines, author=somebody(), at=datetime.now(UTC),
     )  # fmt: skip
     progress("telling the factory")
     ledger = Ledger(lake.database)
@@ -156,10 +156,3 @@ def _released(module: Path, folder: Path, lock: Lock, project: Project) -> Relea
         schedule=contract.schedule, timing=as_stored(contract.timing) if contract.timing else {}, owner=contract.owner,
         proof=proof,
     )  # fmt: skip
-
-
-def _somebody() -> str:
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError):
-        return "somebody"

@@ -10,7 +10,7 @@ import ast
 import json
 import re
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -231,10 +231,7 @@ def _proven(
     around = lock_for(environment, {*modules, *_imported(read(notebook)), "IPython"})
     progress("building the environment of the notebook, at the same versions")
     python = Environments().python_for(around)
-    options = Options(
-        wants=options.wants, allow=options.allow, order=options.order, proof=options.proof, python=str(python)
-    )
-    receipt = prove_module(notebook, module, options, progress, module_python=landed)
+    receipt = prove_module(notebook, module, replace(options, python=str(python)), progress, module_python=landed)
     if receipt.status != "proven":
         raise _not_proven(module, receipt, lock)
     return Evidence(

@@ -37,8 +37,9 @@ LakeError                    PL200
 
 from __future__ import annotations
 
+import errno
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from pilotline.domain.errors import LakeError
 
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
     from pilotline.domain.tables import TableName
 
 __all__ = [
+    "NO_ROOM",
     "BadBranch",
     "BadFilter",
     "BadKeys",
@@ -77,6 +79,11 @@ __all__ = [
     "Tainted",
     "UndoConflict",
 ]
+
+#: What a disk says that is full, or that may not be written to.
+NO_ROOM: Final = frozenset({
+    errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EFBIG, errno.EIO, errno.ENOTDIR,
+})  # fmt: skip
 
 
 class NoSuchRef(LakeError):

@@ -6,7 +6,6 @@ is sent again because its answer was lost does no harm, and no lock is needed.
 
 from __future__ import annotations
 
-import errno
 import os
 import re
 import threading
@@ -17,7 +16,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from pilotline.lake.errors import BadStorage, NoRoom, StorageUnreachable
+from pilotline.lake.errors import NO_ROOM, BadStorage, NoRoom, StorageUnreachable
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Iterator, Sequence
@@ -89,12 +88,6 @@ class Storage(Protocol):
     def errors(self) -> Any:
         """A block in which failures of the storage become errors of the lake."""
         ...
-
-
-#: What a disk says that is full, or that may not be written to.
-_NO_ROOM: Final = frozenset({
-    errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EFBIG, errno.EIO, errno.ENOTDIR,
-})  # fmt: skip
 
 
 class LocalStorage:
@@ -179,7 +172,7 @@ class LocalStorage:
         try:
             yield
         except OSError as error:
-            if error.errno not in _NO_ROOM:
+            if error.errno not in NO_ROOM:
                 raise
             raise NoRoom(str(error.filename or self._folder), error.strerror or str(error)) from error
 

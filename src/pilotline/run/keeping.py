@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import errno
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
-from pilotline.lake.errors import NoRoom
+from pilotline.lake.errors import NO_ROOM, NoRoom
 from pilotline.run.errors import NotStored
 
 if TYPE_CHECKING:
@@ -14,10 +13,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 __all__ = ["storing"]
-
-_ERRNOS: Final = frozenset({
-    errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EFBIG, errno.EIO, errno.ENOTDIR,
-})  # fmt: skip
 
 
 @contextmanager
@@ -33,7 +28,7 @@ def storing(place: Path) -> Generator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno not in _ERRNOS:
+        if error.errno not in NO_ROOM:
             raise
         raise _not_stored(str(error.filename or place), error.strerror or str(error)) from error
     except NoRoom as error:

@@ -32,6 +32,11 @@ class Project:
         """Where the tool keeps what it makes."""
         return self.kept or self.folder / ".pilotline"
 
+    def name_of(self, module: Path) -> str:
+        """How orders and schedules name a pipeline: its module's name, or its path in the project where it lies deeper."""
+        inside = module.relative_to(self.folder)
+        return inside.stem if inside.parent == Path() else inside.as_posix()
+
     @property
     def store(self) -> Path:
         """Results of steps."""

@@ -11,7 +11,6 @@ import hashlib
 import json
 import os
 import re
-import urllib.request
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote
 
@@ -50,6 +49,8 @@ def export(records: Records, number: int, environ: Mapping[str, str] | None = No
     Raises:
         OSError: they were not taken.
     """
+    import urllib.request  # what runs without a collector need not load
+
     said = os.environ if environ is None else environ
     where = endpoint(said)
     if where is None:
