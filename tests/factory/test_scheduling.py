@@ -230,8 +230,8 @@ def test_however_many_look_and_whoever_is_killed_no_time_is_lost_and_none_comes_
         return started
 
     looking = [look(), look()]
-    for _ in range(3):
-        time.sleep(0.7)
+    for _ in range(4):
+        time.sleep(0.9)
         os.kill(looking[0].pid, signal.SIGKILL)
         looking[0].wait()
         looking = [looking[1], look()]
