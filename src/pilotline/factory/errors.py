@@ -6,14 +6,15 @@ FactoryError                 PL500
 ├── OrderCancelled           PL512  somebody cancelled the order that was being carried out
 ├── OrderEnded               PL513  it has ended and cannot be cancelled
 ├── BadOrder                 PL514  what was asked cannot be an order
-└── NotHere                  PL515  the project's folder is not on the worker's machine
+├── NotHere                  PL515  the project's folder is not on the worker's machine
+└── DamagedRelease           PL562  the archive of a release is gone, or not what was put there
 """
 
 from __future__ import annotations
 
 from pilotline.domain.errors import FactoryError, UsageError
 
-__all__ = ["BadOrder", "ClaimLost", "NoSuchOrder", "NotHere", "OrderCancelled", "OrderEnded"]
+__all__ = ["BadOrder", "ClaimLost", "DamagedRelease", "NoSuchOrder", "NotHere", "OrderCancelled", "OrderEnded"]
 
 
 class NoSuchOrder(UsageError):
@@ -50,3 +51,9 @@ class NotHere(FactoryError):
     """The project's folder is not on this worker's machine."""
 
     code = "PL515"
+
+
+class DamagedRelease(FactoryError):
+    """The archive of a release is not there, or is not what was put there."""
+
+    code = "PL562"

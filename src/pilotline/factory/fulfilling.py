@@ -12,8 +12,15 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from pilotline.domain.errors import LakeError, PilotlineError, UsageError
 from pilotline.factory.environments import BuildFailed
-from pilotline.factory.errors import ClaimLost, NotHere, OrderCancelled
-from pilotline.lake.errors import DatabaseUnreachable, LakeBusy, NoRoom, PublishConflict, StaleBranch
+from pilotline.factory.errors import ClaimLost, DamagedRelease, NotHere, OrderCancelled
+from pilotline.lake.errors import (
+    DatabaseUnreachable,
+    LakeBusy,
+    NoRoom,
+    PublishConflict,
+    StaleBranch,
+    StorageUnreachable,
+)
 from pilotline.run.carrying import PublishingNeverEnds, carry_out
 from pilotline.run.errors import (
     CannotKeep,
@@ -57,7 +64,7 @@ _IN_THE_WAY = (
     DatabaseUnreachable, LakeBusy, NoRoom, NotStored, PublishConflict, StaleBranch, PublishingNeverEnds, TakenMeanwhile, OSError,
 )  # fmt: skip
 #: However often it is tried, it ends in the same way until somebody does something.
-_REFUSED = (UsageError, OutcomeHeld, MissingSecret, CannotKeep, NotHere)
+_REFUSED = (UsageError, OutcomeHeld, MissingSecret, CannotKeep, NotHere, DamagedRelease)
 
 
 def open_folder(order: Order) -> Opened:
@@ -152,6 +159,8 @@ def _kind(error: Exception) -> Failure:
         case ProcessDied() | BuildFailed():
             # An index that is away for a moment looks like one that will never have it.
             return "died"
+        case StorageUnreachable() if not error.refused:
+            return "infrastructure"
         case _ if isinstance(error, _IN_THE_WAY):
             return "infrastructure"
         case _ if isinstance(error, _REFUSED):

@@ -12,20 +12,23 @@ import io
 import json
 import shutil
 import tarfile
+import zlib
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from pilotline.domain.errors import FactoryError, UsageError, did_you_mean
+from pilotline.domain.errors import UsageError, did_you_mean
 from pilotline.factory.environments import Environments, Lock, alone
+from pilotline.factory.errors import DamagedRelease
 from pilotline.factory.fulfilling import open_folder
 from pilotline.lake.database import named_statements
 from pilotline.run.opening import open_pipeline
 from pilotline.run.projects import Project
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Generator, Mapping, Sequence
 
     from pilotline.domain.orders import Order
     from pilotline.factory.fulfilling import Opening
@@ -34,7 +37,7 @@ if TYPE_CHECKING:
     from pilotline.lake.storage import Storage
     from pilotline.run.opening import Opened
 
-__all__ = ["DamagedRelease", "NoSuchRelease", "Release", "Released", "Releases", "open_released", "opening_for", "pack"]
+__all__ = ["NoSuchRelease", "Release", "Released", "Releases", "open_released", "opening_for", "pack"]
 
 _SQL: Final = Path(__file__).parent / "sql"
 SQL: Final = named_statements(_SQL / "releases.sql")
@@ -46,12 +49,6 @@ class NoSuchRelease(UsageError):
     """No release of that id, or none of that project."""
 
     code = "PL561"
-
-
-class DamagedRelease(FactoryError):
-    """The archive of a release is not there, or cannot be read."""
-
-    code = "PL562"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -183,7 +180,8 @@ class Releases:
         """The folder with a release's files on this machine; whoever comes while it is unpacked waits.
 
         Raises:
-            DamagedRelease: its archive is not there, or cannot be read.
+            DamagedRelease: its archive is not there, or is not what was put there.
+            StorageUnreachable: the storage does not answer; it may a moment later.
         """
         place = places / f"{release.project}-{release.id}"
         if (place / _MARKER).exists():
@@ -192,18 +190,37 @@ class Releases:
         with alone(places / f".{place.name}.unpacking"):
             if not (place / _MARKER).exists():
                 shutil.rmtree(place, ignore_errors=True)
-                try:
-                    with tarfile.open(fileobj=io.BytesIO(self._storage.read(release.archive)), mode="r:gz") as archive:
-                        archive.extractall(place, filter="data")
-                except (OSError, EOFError, tarfile.TarError) as error:
-                    raise DamagedRelease(
-                        f"the files of release {release.id} of {release.project} cannot be read: {error}",
-                        try_next=f"pilotline deploy --commit {release.commit}",
-                        release=release.id,
-                        archive=release.archive,
-                    ) from error
+                with self._whole(release) as archive:
+                    archive.extractall(place, filter="data")
                 (place / _MARKER).write_text(release.id, encoding="utf-8")
         return place
+
+    @contextmanager
+    def _whole(self, release: Release) -> Generator[tarfile.TarFile]:
+        """The archive of a release, all of whose bytes are what was put there.
+
+        A storage that does not answer is no damage: what it raises goes on as it is, and the order is tried again.
+        """
+        try:
+            packed = self._storage.read(release.archive)
+        except FileNotFoundError as error:
+            raise _damaged(release, "they are not there") from error
+        try:
+            # To its end, where the sum of its content stands.
+            files = io.BytesIO(gzip.decompress(packed))
+            with tarfile.open(fileobj=files, mode="r:") as archive:
+                yield archive
+        except (gzip.BadGzipFile, EOFError, zlib.error, tarfile.TarError) as error:
+            raise _damaged(release, str(error)) from error
+
+
+def _damaged(release: Release, why: str) -> DamagedRelease:
+    return DamagedRelease(
+        f"the files of release {release.id} of {release.project} cannot be read: {why}",
+        try_next=f"pilotline deploy --commit {release.commit}",
+        release=release.id,
+        archive=release.archive,
+    )
 
 
 def open_released(releases: Releases, id: str, pipeline: str, kept: Path) -> Opened:  # noqa: A002 - the word of the trade
@@ -218,6 +235,7 @@ def open_released(releases: Releases, id: str, pipeline: str, kept: Path) -> Ope
     Raises:
         NoSuchRelease: there is no such release, or it has no such pipeline.
         DamagedRelease: its files cannot be read.
+        StorageUnreachable: the storage does not answer.
         BuildFailed: its environment cannot be built.
     """
     release = releases.release(id)

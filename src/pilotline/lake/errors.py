@@ -204,6 +204,11 @@ class StorageUnreachable(LakeError):
 
     code = "PL242"
 
+    @property
+    def refused(self) -> bool:
+        """It answered, and the answer was no: asking again gives the same."""
+        return bool(self.facts.get("refused"))
+
 
 class BadStorage(LakeError):
     """What the settings name is no place for tables."""

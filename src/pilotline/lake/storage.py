@@ -31,6 +31,7 @@ _CONNECT_SECONDS: Final = 10.0
 _REQUEST_SECONDS: Final = 30.0
 #: Times that a request is sent, with growing pauses between them, before it counts as failed.
 _ATTEMPTS = 5
+_NO_ANSWER: Final = "does not answer"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -313,6 +314,7 @@ class S3Storage:
                 try_next=_what_to_do(said),
                 where=self.root,
                 endpoint=self.place.endpoint,
+                refused=_what_is_wrong(said) != _NO_ANSWER,
             ) from error
 
     def _key(self, path: str) -> str:
@@ -324,7 +326,7 @@ def _what_is_wrong(said: str) -> str:
         return "has no such bucket"
     if any(word in said for word in ("ACCESS_DENIED", "INVALID_ACCESS_KEY_ID", "SIGNATURE_DOES_NOT_MATCH", "HTTP response code 403")):  # fmt: skip
         return "does not let you in"
-    return "does not answer"
+    return _NO_ANSWER
 
 
 def _what_to_do(said: str) -> str:
