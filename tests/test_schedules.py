@@ -15,6 +15,7 @@ from pilotline.domain.schedules import (
     Cron,
     Every,
     Once,
+    OnChange,
     Tick,
     Timing,
     as_stored,
@@ -68,6 +69,7 @@ def cron(expression: str, timezone: str = "UTC", misfire: str = "all", **more: o
         ("once 2026-12-01T06:00+01:00", "2026-12-01T04:00Z", "2026-12-01T06:00Z", ["2026-12-01T05:00Z"]),
         ("once 2026-12-01T06:00+01:00", "2026-12-01T05:00Z", "2026-12-01T06:00Z", []),
         ("after sales.orders", "2026-01-01T00:00Z", "2027-01-01T00:00Z", []),
+        ("on change within 10s", "2026-01-01T00:00Z", "2027-01-01T00:00Z", []),
     ],
 )  # fmt: skip
 def test_times_are_those_that_a_clock_on_the_wall_shows(said, since, until, expected):
@@ -139,6 +141,10 @@ def test_jitter_is_the_same_whoever_asks_and_spreads():
         ("after orders", Timing(trigger=After(tables=(TableName("shop", "orders"),)))),
         ("after any of a.b, c.d", Timing(trigger=After(tables=(TableName("a", "b"), TableName("c", "d")), any=True))),
         ("every 5m", Timing(trigger=Every(seconds=300))),
+        ("on change", Timing(trigger=OnChange())),
+        ("on change within 90s", Timing(trigger=OnChange(within=90))),
+        ("on change of orders, a.b within 5m", Timing(trigger=OnChange(tables=(TableName("shop", "orders"), TableName("a", "b")), within=300))),
+        ({"on_change": "a.b", "paused": True}, Timing(trigger=OnChange(tables=(TableName("a", "b"),)), paused=True)),
         ("once 2026-12-01T06:00Z", Timing(trigger=Once(at=at("2026-12-01T06:00Z")))),
         (
             {"cron": "0 6 * * *", "timezone": "Asia/Tokyo", "misfire": "all", "catch_up": 3, "jitter": "5m", "paused": True,
@@ -177,6 +183,11 @@ def test_a_schedule_is_read_stored_and_written_back(said, expected):
         ({"every": "5m", "timezone": "Europe/Berlin"}, "only cron has a timezone"),
         ({"every": "5m", "paused": "false"}, "paused is true or false"),
         ({"once": datetime.fromisoformat("2026-12-01T06:00")}, "says its zone"),
+        ("on chance", "is written on change within 10s"),
+        ("on change within now", "a span is written"),
+        ({"on_change": False}, "on_change is true"),
+        ({"on_change": True, "jitter": "5m"}, "takes all that came in one run"),
+        ({"after": "a.b", "within": "5s"}, "only on_change promises anything"),
         (7, "a text or a table"),
     ],
 )

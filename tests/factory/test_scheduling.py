@@ -135,7 +135,7 @@ def test_a_pause_leaves_out_what_was_due_meanwhile_and_outlives_a_deploy(schedul
 def test_a_pipeline_is_ordered_when_its_tables_were_published(lake, schedules, ledger):
     publish(lake, ORDERS, CUSTOMERS)
     put(schedules, "after sales.orders, sales.customers", pipeline="both")
-    put(schedules, "after any of sales.orders, sales.customers", pipeline="any")
+    put(schedules, {"after": ["sales.orders", "sales.customers"], "any": True, "misfire": "all"}, pipeline="any")
     put(schedules, "after sales.later", pipeline="later")
     assert schedules.order_due() == ()
     publish(lake, ORDERS)
@@ -150,11 +150,12 @@ def test_a_pipeline_is_ordered_when_its_tables_were_published(lake, schedules, l
     assert {order.ask.origin for order in ledger.orders()} == {"after"}
 
 
-def test_a_publish_that_is_undone_starts_what_waits_for_it_again(lake, schedules):
+def test_a_publish_that_is_undone_starts_what_waits_for_it_again(lake, schedules, ledger):
     put(schedules, "after sales.orders")
     publish(lake, ORDERS)
     publish(lake, ORDERS)
     assert len(schedules.order_due()) == 1
+    assert ledger.claim("w", timedelta(minutes=1)) is not None
     lake.undo(lake.resolve("main").id)
     assert len(schedules.order_due()) == 1
 

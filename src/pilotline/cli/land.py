@@ -27,7 +27,13 @@ def add_arguments(parser: ArgumentParser) -> None:
     when = parser.add_mutually_exclusive_group()
     when.add_argument("--schedule", metavar="CRON", help='when it runs: "0 6 * * *"')
     when.add_argument("--after", metavar="TABLE", help="it runs when this table was published")
+    when.add_argument("--on-change", action="store_true", help="it runs whenever a table that it reads was published")
     when.add_argument("--every", metavar="TIME", help="it runs again and again: 5m, 1h")
+    parser.add_argument(
+        "--within",
+        metavar="TIME",
+        help="with --on-change: a worker begins so soon after the publish, 10s; else owners are told",
+    )
     parser.add_argument("--owner", metavar="NAME", help="who is asked about it, and told when it fails")
     parser.add_argument(
         "--notebook", type=Path, metavar="PATH", help="the notebook it was lifted from, if it was moved"
@@ -42,14 +48,17 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(args: Namespace, out: Out) -> int:
-    """Land it, and say what was done."""
+    """Land it, and say what was done.
+
+    Raises:
+        UsageError: a promise is given for what promises nothing.
+    """
     from pathlib import Path
 
     from pilotline.lab.landing import Wishes, land
 
-    schedule = args.schedule or (f"after {args.after}" if args.after else f"every {args.every}" if args.every else "")
     wishes = Wishes(
-        schedule=schedule,
+        schedule=schedule_said(args),
         owner=args.owner or "",
         branch=args.branch or "",
         python=args.python,
@@ -63,6 +72,21 @@ def run(args: Namespace, out: Out) -> int:
     _print(landing, out)
     out.document(_as_json(landing))
     return 0
+
+
+def schedule_said(args: Namespace) -> str:
+    """The schedule that the options say, as a contract says it; empty where they say none.
+
+    Raises:
+        UsageError: a promise is given for what promises nothing.
+    """
+    from pilotline.domain.errors import UsageError
+
+    if args.within and not args.on_change:
+        raise UsageError("--within says how soon a change is taken", try_next="--on-change --within 10s")
+    if args.on_change:
+        return f"on change within {args.within}" if args.within else "on change"
+    return args.schedule or (f"after {args.after}" if args.after else f"every {args.every}" if args.every else "")
 
 
 def _print(landing: Landing, out: Out) -> None:

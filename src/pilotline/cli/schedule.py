@@ -2,6 +2,8 @@
 
 pilotline schedule                    the schedules there are
 pilotline schedule set [MODULE]       as the contract beside the module says, for the folder as it is
+pilotline schedule set MODULE --on-change --within 10s    written into its contract, and set
+pilotline schedule show NAME          one of them, with what it ordered last
 pilotline schedule next NAME          the next times
 pilotline schedule pause NAME         nothing is ordered until `resume`; what was due meanwhile is left out
 pilotline schedule remove NAME
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
 
 NAME = "schedule"
 HELP = "list, set, pause and resume when pipelines run"
-_ACTIONS = ("list", "set", "next", "pause", "resume", "remove")
+_ACTIONS = ("list", "set", "show", "next", "pause", "resume", "remove")
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -35,6 +37,16 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("name", nargs="?", metavar="NAME", help="of the schedule; set: of the module")
     parser.add_argument("--times", type=int, default=5, metavar="N", help="next: so many (5)")
     parser.add_argument("--onto", default="main", metavar="BRANCH", help="set: the branch to publish onto (main)")
+    when = parser.add_mutually_exclusive_group()
+    when.add_argument("--schedule", metavar="CRON", help='set: write this into the contract first: "0 6 * * *"')
+    when.add_argument("--after", metavar="TABLE", help="set: the same, when this table was published")
+    when.add_argument(
+        "--on-change", action="store_true", help="set: the same, whenever a table that it reads was published"
+    )
+    when.add_argument("--every", metavar="TIME", help="set: the same, again and again: 5m, 1h")
+    parser.add_argument(
+        "--within", metavar="TIME", help="with --on-change: a worker begins so soon after the publish, 10s"
+    )
 
 
 def run(args: Namespace, out: Out) -> int:
@@ -51,6 +63,8 @@ def run(args: Namespace, out: Out) -> int:
         return _set(schedules, args, out)
     name = _named(schedules, args.name, args.action)
     match args.action:
+        case "show":
+            return _show(schedules, schedules.schedule(name), out)
         case "next":
             return _next(schedules.schedule(name), args.times, out)
         case "pause" | "resume":
@@ -94,11 +108,16 @@ def _list(schedules: Schedules, out: Out) -> int:
 def _set(schedules: Schedules, args: Namespace, out: Out) -> int:
     from pathlib import Path
 
+    from pilotline.cli.land import schedule_said
     from pilotline.run.projects import find_module, project_of
     from pilotline.run.reading import read_contract
 
     module = find_module(args.name, Path.cwd())
     project = project_of(module.parent)
+    if said := schedule_said(args):
+        from pilotline.lab.landing import Wishes, contract_text
+
+        module.with_suffix(".toml").write_text(contract_text(module, Wishes(schedule=said)), encoding="utf-8")
     contract = read_contract(module, project)
     if contract.timing is None:
         raise UsageError(
@@ -121,6 +140,42 @@ def _set(schedules: Schedules, args: Namespace, out: Out) -> int:
     out.say(f"{found.name} runs {found.words}{_then(found.due)}")
     out.say("  next: pilotline factory")
     out.document(_as_json(found))
+    return 0
+
+
+def _show(schedules: Schedules, schedule: Schedule, out: Out) -> int:
+    latency = schedules.latency(schedule)
+    orders = schedules.orders(schedule.name)
+    out.say(f"{schedule.name} runs {schedule.words}{_then(schedule.due)}")
+    out.say(f"  onto {schedule.onto}, {schedule.release or 'the folder'}, owner {schedule.owner or '-'}")
+    if latency.within is not None:
+        kept = out.styled("missed", "red") if latency.missed else out.styled("kept", "green")
+        out.say(f"  promised within {latency.within.total_seconds():g} s of a publish: {kept}")
+    if latency.last is not None:
+        out.say(f"  begun {latency.last.total_seconds():.2f} s after the last change that was taken")
+    if latency.waiting is not None:
+        out.say(f"  changes of {', '.join(latency.tables)} wait for {latency.waiting.total_seconds():.1f} s")
+    if orders:
+        out.table(
+            ["order", "for", "state", "ended"],
+            [
+                [one.name, one.ask.id.rpartition("@")[2], one.state, _local(one.ended) if one.ended else "-"]
+                for one in orders
+            ],
+        )
+    seconds = {
+        name: span.total_seconds() if span is not None else None
+        for name, span in (("promised", latency.within), ("last", latency.last), ("waiting", latency.waiting))
+    }
+    out.document(
+        _as_json(schedule)
+        | {
+            "latency": seconds | {"missed": latency.missed},
+            "orders": [
+                {"order": one.number, "id": one.ask.id, "state": one.state, "because": one.because} for one in orders
+            ],
+        }
+    )
     return 0
 
 

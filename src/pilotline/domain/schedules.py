@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, assert_never, cast
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
 __all__ = [
-    "LATE", "After", "BadSchedule", "Cron", "CronTimes", "Every", "Misfire", "Once", "Tick", "Timing", "Trigger", "as_stored", "describe_timing",
-    "due", "next_after", "span_of", "timing_of",
+    "LATE", "After", "BadSchedule", "Cron", "CronTimes", "Every", "Misfire", "OnChange", "Once", "Tick", "Timing", "Trigger", "WaitsForNothing",
+    "as_stored", "describe_timing", "due", "next_after", "span_of", "span_said", "timing_of", "waiting_for",
 ]  # fmt: skip
 
 #: The times of an expression in a zone after an instant, ever later ones.
@@ -32,9 +32,10 @@ Misfire: TypeAlias = Literal["last", "all", "skip"]
 _SPAN: Final = re.compile(r"(\d+(?:\.\d+)?)\s*(s|min|m|h|d)")
 _SECONDS: Final = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400}
 _DAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+_ON_CHANGE: Final = re.compile(r"on change(?: of (.+?))?(?: within (\S+))?")
 _FIELD: Final = re.compile(r"[0-9A-Za-z*,/#L?-]+")
 _WORDS: Final = (
-    "cron", "timezone", "after", "any", "every", "once", "misfire", "catch_up", "jitter", "exclude", "paused",
+    "cron", "timezone", "after", "any", "on_change", "within", "every", "once", "misfire", "catch_up", "jitter", "exclude", "paused",
 )  # fmt: skip
 #: A time that is noticed so soon was not missed.
 LATE: Final = timedelta(minutes=1)
@@ -46,6 +47,12 @@ class BadSchedule(UsageError):
     """A schedule that cannot be understood."""
 
     code = "PL530"
+
+
+class WaitsForNothing(BadSchedule):
+    """A schedule on change of a pipeline that reads no table, or none but its own."""
+
+    code = "PL516"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +72,21 @@ class After:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OnChange:
+    """Whenever one of the tables changed, so that what came is taken soon; what comes until then is taken with it."""
+
+    #: Empty: those that the pipeline reads.
+    tables: tuple[TableName, ...] = ()
+    #: Seconds from a publish until a worker begins, as is promised; None: as soon as may be, and nothing is promised.
+    within: int | None = None
+
+    @property
+    def gathers(self) -> timedelta:
+        """How long more changes are waited for: half of what is promised; the other half is for a worker to come."""
+        return timedelta(seconds=(self.within or 0) / 2)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Every:
     """Again and again, so many seconds apart, counted from 1970."""
 
@@ -78,7 +100,7 @@ class Once:
     at: datetime
 
 
-Trigger: TypeAlias = Cron | After | Every | Once
+Trigger: TypeAlias = Cron | After | OnChange | Every | Once
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,7 +109,7 @@ class Timing:
 
     trigger: Trigger
     misfire: Misfire = "last"
-    #: With ``all``: so many of the last ones.
+    #: With ``all``: so many of the last ones, and so many orders that wait.
     catch_up: int = 10
     #: Seconds at most by which an order is put off, another share of it each time.
     jitter: int = 0
@@ -122,7 +144,7 @@ def due(timing: Timing, since: datetime, until: datetime, times: CronTimes) -> t
     """What is to be ordered of the times after ``since`` and up to ``until``, the earliest first.
 
     Args:
-        timing: of a schedule; ``After`` has no times of its own.
+        timing: of a schedule; ``After`` and ``OnChange`` have no times of their own.
         since: until when it was looked at before.
         until: now.
         times: evaluates cron expressions.
@@ -174,7 +196,7 @@ def _plain_times(trigger: Trigger, since: datetime, until: datetime, times: Cron
         case Once(at=at):
             if since < at <= until:
                 yield at
-        case After():
+        case After() | OnChange():
             return
         case _:
             assert_never(trigger)
@@ -186,8 +208,8 @@ def _plain_times(trigger: Trigger, since: datetime, until: datetime, times: Cron
 def timing_of(said: object, *, namespace: str = "") -> Timing:
     """Read a schedule as a contract says it: a text, or a table of words.
 
-    ``"0 6 * * *"``, ``"after sales.orders"``, ``"after any of sales.orders, sales.customers"``, ``"every 5m"``,
-    ``"once 2026-12-01T06:00+01:00"``; or ``{cron = "0 6 * * 1-5", timezone = "Europe/Berlin", misfire = "all"}``.
+    ``"0 6 * * *"``, ``"after sales.orders"``, ``"after any of sales.orders, sales.customers"``, ``"on change within 10s"``,
+    ``"every 5m"``, ``"once 2026-12-01T06:00+01:00"``; or ``{cron = "0 6 * * 1-5", timezone = "Europe/Berlin", misfire = "all"}``.
 
     Args:
         said: the text or the table.
@@ -204,9 +226,15 @@ def timing_of(said: object, *, namespace: str = "") -> Timing:
     for word in words:
         if word not in _WORDS:
             raise _bad(word, f"that is no word of a schedule.{did_you_mean(word, _WORDS)}")
-    kinds = [word for word in ("cron", "after", "every", "once") if word in words]
+    kinds = [word for word in ("cron", "after", "on_change", "every", "once") if word in words]
     if len(kinds) != 1:
-        raise _bad(", ".join(kinds) or "nothing", "a schedule says one of cron, after, every, once")
+        raise _bad(", ".join(kinds) or "nothing", "a schedule says one of cron, after, on_change, every, once")
+    if "within" in words and kinds != ["on_change"]:
+        raise _bad(
+            str(words["within"]), "only on_change promises anything; how old a table may be is said by its fresh"
+        )
+    if kinds == ["on_change"] and (other := [word for word in ("misfire", "catch_up", "jitter") if word in words]):
+        raise _bad(other[0], "on_change takes all that came in one run, as soon as it promises")
     if "timezone" in words and kinds != ["cron"]:
         raise _bad(str(words["timezone"]), "only cron has a timezone; an instant says its own")
     if not isinstance(words.get("paused", False), bool):
@@ -247,6 +275,8 @@ def _trigger_in(text: str, namespace: str) -> Trigger:
         case "after":
             listed = rest.removeprefix("any of ")
             return _after(re.split(r"[\s,]+", listed.strip()), namespace, any_=listed != rest)
+        case "on":
+            return _on_change(text, namespace)
         case "every":
             return Every(seconds=span_of(rest))
         case "once":
@@ -263,10 +293,49 @@ def _trigger_of(kind: str, words: Mapping[str, Any], namespace: str) -> Trigger:
         case "after":
             listed = [said] if isinstance(said, str) else list(said)
             return _after([str(each) for each in listed], namespace, any_=bool(words.get("any", False)))
+        case "on_change":
+            if said is False or not isinstance(said, bool | str | list):
+                raise _bad(repr(said), "on_change is true, or lists tables")
+            listed = [] if said is True else [said] if isinstance(said, str) else list(cast("list[object]", said))
+            tables = _after([str(each) for each in listed], namespace, any_=True).tables if listed else ()
+            return OnChange(tables=tables, within=span_of(str(words["within"])) if "within" in words else None)
         case "every":
             return Every(seconds=span_of(str(said)))
         case _:
             return Once(at=_instant(said.isoformat() if isinstance(said, datetime) else str(said)))
+
+
+def _on_change(text: str, namespace: str) -> OnChange:
+    found = _ON_CHANGE.fullmatch(text)
+    if found is None:
+        raise _bad(text, "it is written on change within 10s, or on change of sales.orders within 10s")
+    listed = re.split(r"[\s,]+", found[1].strip()) if found[1] else []
+    tables = _after(listed, namespace, any_=True).tables if listed else ()
+    return OnChange(tables=tables, within=span_of(found[2]) if found[2] else None)
+
+
+def waiting_for(timing: Timing, reads: Iterable[TableName], makes: Iterable[TableName]) -> Timing:
+    """A timing with the tables that it waits for, where it does not name them itself.
+
+    Args:
+        timing: of a pipeline.
+        reads: the tables that the pipeline reads.
+        makes: those that it publishes: waiting for one of them, it would never come to rest.
+
+    Raises:
+        WaitsForNothing: none is left.
+    """
+    if not isinstance(timing.trigger, OnChange):
+        return timing
+    own = set(makes)
+    tables = tuple(dict.fromkeys(each for each in timing.trigger.tables or reads if each not in own))
+    if not tables:
+        raise WaitsForNothing(
+            f"{describe_timing(timing)!r}: the pipeline reads no table by its name, or none but its own",
+            try_next='name them: schedule = "on change of sales.orders within 10s"',
+            said=describe_timing(timing),
+        )
+    return replace(timing, trigger=replace(timing.trigger, tables=tables))
 
 
 def _cron(text: str, timezone: str) -> Cron:
@@ -274,7 +343,7 @@ def _cron(text: str, timezone: str) -> Cron:
     if len(fields) == 6 and "/" in fields[5] and fields[5][0].isalpha():
         *fields, timezone = fields
     if len(fields) != 5 or not all(_FIELD.fullmatch(each) for each in fields):
-        why = 'it is no cron expression of five fields ("0 6 * * *"), and begins with none of after, every, once'
+        why = 'it is no cron expression of five fields ("0 6 * * *"), and begins with none of after, on change, every, once'
         raise _bad(text, why)
     try:
         ZoneInfo(timezone)
@@ -329,6 +398,10 @@ def as_stored(timing: Timing) -> dict[str, Any]:
             said |= {"cron": expression, "timezone": timezone}
         case After(tables=tables, any=any_):
             said |= {"after": [str(each) for each in tables], "any": any_}
+        case OnChange(tables=tables, within=within):
+            said["on_change"] = [str(each) for each in tables] or True
+            if within is not None:
+                said["within"] = f"{within}s"
         case Every(seconds=seconds):
             said["every"] = f"{seconds}s"
         case Once(at=at):
@@ -356,14 +429,22 @@ def describe_timing(timing: Timing) -> str:
             words = expression if timezone == "UTC" else f"{expression} {timezone}"
         case After(tables=tables, any=any_):
             words = f"after {'any of ' if any_ and len(tables) > 1 else ''}{', '.join(map(str, tables))}"
+        case OnChange(tables=tables, within=within):
+            words = f"on change{' of ' if tables else ''}{', '.join(map(str, tables))}"
+            words += f" within {span_said(within)}" if within else ""
         case Every(seconds=seconds):
-            unit = next(unit for unit in ("d", "h", "m", "s") if seconds % _SECONDS[unit] == 0)
-            words = f"every {seconds // _SECONDS[unit]}{unit}"
+            words = f"every {span_said(seconds)}"
         case Once(at=at):
             words = f"once {at:%Y-%m-%dT%H:%MZ}"
         case _:
             assert_never(timing.trigger)
     return words + (", paused" if timing.paused else "")
+
+
+def span_said(seconds: int) -> str:
+    """Seconds in the largest unit that says them whole: ``90s``, ``5m``."""
+    unit = next(unit for unit in ("d", "h", "m", "s") if seconds % _SECONDS[unit] == 0)
+    return f"{seconds // _SECONDS[unit]}{unit}"
 
 
 def _bad(said: str, why: str) -> BadSchedule:

@@ -15,7 +15,9 @@ from statistics import median
 from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, TypeAlias
 
 from pilotline.domain.errors import FactoryError
+from pilotline.factory.latency import latencies
 from pilotline.factory.ledger import MIGRATIONS as ORDERS
+from pilotline.factory.scheduling import MIGRATIONS as SCHEDULES
 from pilotline.lake.database import named_statements
 from pilotline.lake.ledger import time_text
 from pilotline.run.records import SQL as RUNS
@@ -177,6 +179,7 @@ class Alerting:
         self._database = database
         Records(database)
         database.register("factory", ORDERS)
+        database.register("schedules", SCHEDULES)
         database.register("alerts", MIGRATIONS)
 
     def look(self, promises: Iterable[Promise], channels: Iterable[Channel]) -> tuple[News, ...]:
@@ -295,6 +298,9 @@ class Alerting:
                 yield _Problem(kind="long", subject=f"run-{number}", owner=author, because=because, run=f"run-{number}")
         for promise in promises:
             yield from _late(tx, promise, now)
+        for each in latencies(tx, now):
+            if each.missed:
+                yield _Problem(kind="late", subject=each.schedule, owner=each.owner, because=each.because)
 
 
 def _tried_again(tx: Session, pipeline: str, row: tuple[Any, ...]) -> bool:

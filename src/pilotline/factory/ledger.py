@@ -112,6 +112,46 @@ class Ledger:
             self._note(tx, number, now, "submitted", by=ask.owner, origin=ask.origin)
             return number
 
+    def submit_next(self, ask: Ask, most: int, *, within: Transaction) -> tuple[OrderNumber, bool]:
+        """Queue an order of a schedule, unless enough of them wait.
+
+        Args:
+            ask: what to make.
+            most: so many orders of its schedule may wait. With 1, the one that waits becomes the one of this time; with more,
+                the oldest that nobody began is cancelled.
+            within: an open transaction of the same database, to submit in.
+
+        Returns:
+            The order, and whether it is one more.
+
+        Raises:
+            BadOrder: it cannot be an order.
+        """
+        _refuse_bad(ask)
+        there = within.execute(SQL["number_of"], id=ask.id)
+        waiting = within.execute(SQL["waiting_of_schedule"], schedule=ask.schedule)
+        if there or not waiting:
+            return (OrderNumber(int(there[0][0])), False) if there else (self.submit(ask, within=within), True)
+        now = self._now(within)
+        if most == 1:
+            number = OrderNumber(int(waiting[-1][0]))
+            within.execute(
+                SQL["move_on"], number=number, id=ask.id, pipeline=ask.pipeline, project=ask.project, onto=ask.onto,
+                owner=ask.owner, release_id=ask.release,
+            )  # fmt: skip
+            self._note(within, number, now, "moved on", id=ask.id)
+            return number, False
+        left_out = [int(each) for each, token in waiting if not token][: max(len(waiting) + 1 - most, 0)]
+        for each in left_out:
+            because = f"{most} later ones of {ask.schedule} wait"
+            within.execute(SQL["cancel_waiting"], number=each, now=time_text(now), who=ask.schedule, because=because)
+            self._note(within, each, now, "cancelled", by=ask.schedule)
+        return self.submit(ask, within=within), True
+
+    def note(self, number: int, kind: str, *, within: Transaction, **facts: object) -> None:
+        """Write down something that happened to an order."""
+        self._note(within, number, self._now(within), kind, **facts)
+
     def cancel(self, number: int, who: str, *, within: Transaction | None = None) -> OrderState:
         """End a waiting order, or ask the worker of a running one to stop it; from then on it cannot publish.
 

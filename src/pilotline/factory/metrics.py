@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from pilotline.factory.alerting import Alerting
+from pilotline.factory.ledger import Ledger
+from pilotline.factory.scheduling import Schedules
 from pilotline.run.records import Records
 from pilotline.run.usage import Usage
 
@@ -65,6 +67,30 @@ def metrics(lake: Lake) -> str:
     lines += _family(
         "pilotline_alerts_open", "gauge", "What is wrong, as it was seen last.",
         [({"kind": kind}, count) for kind, count in sorted(alerts.items())],
+    )  # fmt: skip
+    waited = Schedules(lake.database, Ledger(lake.database)).latencies()
+    for name, told, seconds in (
+        ("promised", "How soon after a publish a schedule promises to begin.", [each.within for each in waited]),
+        (
+            "latency",
+            "From the publish that a schedule took last until a worker began on it.",
+            [each.last for each in waited],
+        ),
+        (
+            "waiting",
+            "For how long changes wait that nobody has begun on.",
+            [each.waiting or timedelta(0) for each in waited],
+        ),
+    ):
+        samples = [
+            ({"schedule": each.schedule}, span.total_seconds())
+            for each, span in zip(waited, seconds, strict=True)
+            if span is not None
+        ]
+        lines += _family(f"pilotline_schedule_{name}_seconds", "gauge", told, samples)
+    lines += _family(
+        "pilotline_schedule_promise_kept", "gauge", "0 where what a schedule promises is missed, else 1.",
+        [({"schedule": each.schedule}, float(not each.missed)) for each in waited if each.within],
     )  # fmt: skip
     lines += _family(
         "pilotline_table_rows", "gauge", "Rows of a table on main.",

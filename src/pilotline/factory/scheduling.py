@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pilotline.domain.errors import FactoryError, PilotlineError, UsageError, did_you_mean
 from pilotline.domain.orders import Ask
-from pilotline.domain.schedules import After, as_stored, describe_timing, due, next_after, timing_of
+from pilotline.domain.schedules import After, OnChange, as_stored, describe_timing, due, next_after, timing_of
 from pilotline.factory.cron import cron_times
+from pilotline.factory.latency import latencies, latency_of
 from pilotline.lake import ledger as commits
 from pilotline.lake.database import named_statements
 
@@ -24,9 +25,10 @@ if TYPE_CHECKING:
     import threading
     from collections.abc import Callable, Mapping, Sequence
 
-    from pilotline.domain.orders import OrderNumber
+    from pilotline.domain.orders import Order, OrderNumber
     from pilotline.domain.schedules import Timing
     from pilotline.domain.tables import TableName
+    from pilotline.factory.latency import Latency
     from pilotline.factory.ledger import Ledger
     from pilotline.factory.releases import Release
     from pilotline.lake.database import Database, Session
@@ -35,7 +37,7 @@ __all__ = ["NoSuchSchedule", "Schedule", "Scheduler", "Schedules", "schedules_of
 
 _SQL: Final = Path(__file__).parent / "sql"
 SQL: Final = named_statements(_SQL / "schedules.sql")
-MIGRATIONS: Final = (_SQL / "schedules_001.sql",)
+MIGRATIONS: Final = (_SQL / "schedules_001.sql", _SQL / "schedules_002.sql")
 #: So many schedules in one transaction, so that nobody waits for long.
 _AT_ONCE: Final = 500
 #: Seconds between two looks, at most.
@@ -119,7 +121,7 @@ class Schedules:
         first = next_after(timing, now, cron_times)
         within.execute(
             SQL["put_schedule"], name=name, project=project, pipeline=pipeline, release_id=release, onto=onto, owner=owner,
-            timing=json.dumps(as_stored(timing)), kind="after" if isinstance(timing.trigger, After) else "at",
+            timing=json.dumps(as_stored(timing)), kind="after" if isinstance(timing.trigger, After | OnChange) else "at",
             paused=int(timing.paused or by_hand), seen=commits.time_text(earlier.seen if same and earlier else now),
             since=commits.time_text(now),
             # One that did not change goes on where it was: a deploy at noon does not skip what noon brings.
@@ -178,6 +180,21 @@ class Schedules:
         with self._database.reading() as tx:
             return tuple(_schedule(row) for row in tx.execute(SQL["list_schedules"], project=project))
 
+    def latency(self, schedule: Schedule) -> Latency:
+        """How long changes waited for a worker, of a schedule that waits for tables."""
+        with self._database.reading() as tx:
+            now = self._ledger.now()
+            return latency_of(tx, schedule.name, schedule.timing, now, owner=schedule.owner)
+
+    def latencies(self) -> tuple[Latency, ...]:
+        """The same of all schedules that wait for tables, by name."""
+        with self._database.reading() as tx:
+            return latencies(tx, self._ledger.now())
+
+    def orders(self, name: str, limit: int = 5) -> tuple[Order, ...]:
+        """The last orders of a schedule, newest first."""
+        return self._ledger.orders(schedule=name, limit=limit)
+
     # -- what is due ---------------------------------------------------------------------------------------------------
 
     def order_due(self) -> tuple[OrderNumber, ...]:
@@ -211,10 +228,11 @@ class Schedules:
 
     def _order(self, tx: Session, schedule: Schedule, now: datetime) -> list[OrderNumber]:
         ticks = due(schedule.timing, schedule.seen, now, cron_times)
-        found = [
-            self._submit(tx, schedule, tick.id, "schedule", tick.put_off(schedule.name, schedule.timing.jitter))
-            for tick in ticks
-        ]
+        found: list[OrderNumber] = []
+        for tick in ticks:
+            at = tick.put_off(schedule.name, schedule.timing.jitter)
+            number, new = self._submit(tx, schedule, tick.id, "schedule", at)
+            found += [number] if new else []
         following = next_after(schedule.timing, now, cron_times)
         tx.execute(SQL["looked_at"], name=schedule.name, seen=commits.time_text(now), due=_text(following))
         return found
@@ -225,21 +243,31 @@ class Schedules:
         for row in tx.execute(SQL["waiting_schedules"], onto=onto):
             schedule, taken = _schedule(row), json.loads(row[10])
             trigger = schedule.timing.trigger
-            if not isinstance(trigger, After):
+            if not isinstance(trigger, After | OnChange):
                 continue
             new = {
                 str(each): states[each] for each in trigger.tables if states.get(each, -1) > taken.get(str(each), -1)
             }
-            if not new or (len(new) < len(trigger.tables) and not trigger.any):
+            if not new or (isinstance(trigger, After) and len(new) < len(trigger.tables) and not trigger.any):
                 continue
-            at = schedule.timing.jitter and now + timedelta(seconds=schedule.timing.jitter)
-            found.append(self._submit(tx, schedule, f"commit {max(new.values())}", "after", at or None))
+            published = _first_of(tx, onto, taken, new, now)
+            at = now + timedelta(seconds=schedule.timing.jitter)
+            if isinstance(trigger, OnChange):
+                at = max(now, published + trigger.gathers)
+            number, more = self._submit(tx, schedule, f"commit {max(new.values())}", "after", at)
+            found += [number] if more else []
+            self._ledger.note(
+                number, "change", within=tx, published=commits.time_text(published), tables=sorted(new), onto=onto
+            )
             tx.execute(SQL["took"], name=schedule.name, seen=commits.time_text(now), taken=json.dumps(taken | new))
         tx.execute(SQL["look_at_branch"], onto=onto, seq=_head(tx, onto))
         return found
 
-    def _submit(self, tx: Session, schedule: Schedule, what: str, origin: Any, at: datetime | None) -> OrderNumber:
-        return self._ledger.submit(
+    def _submit(
+        self, tx: Session, schedule: Schedule, what: str, origin: Any, at: datetime
+    ) -> tuple[OrderNumber, bool]:
+        most = schedule.timing.catch_up if schedule.timing.misfire == "all" else 1
+        return self._ledger.submit_next(
             Ask(
                 id=f"{schedule.name}@{what}",
                 pipeline=schedule.pipeline,
@@ -251,6 +279,7 @@ class Schedules:
                 schedule=schedule.name,
                 owner=schedule.owner,
             ),
+            most,
             within=tx,
         )
 
@@ -261,7 +290,7 @@ class Schedules:
     @staticmethod
     def _standing(tx: Session, timing: Timing, onto: str) -> dict[str, int]:
         """What is published now of the tables that a schedule waits for: that alone is nothing new."""
-        if not isinstance(timing.trigger, After):
+        if not isinstance(timing.trigger, After | OnChange):
             return {}
         states = _states(tx, onto)
         return {str(each): states[each] for each in timing.trigger.tables if each in states}
@@ -336,6 +365,18 @@ def _states(tx: Session, onto: str) -> dict[TableName, int]:
         for pointer in commits.pointers_at(tx, commits.head_of(tx, row))
         if pointer.metadata_location is not None
     }
+
+
+def _first_of(tx: Session, onto: str, taken: Mapping[str, int], new: Mapping[str, int], now: datetime) -> datetime:
+    """When the first of the changes since those that were taken was published; now, where nobody can tell."""
+    branch, first = commits.branch_row(tx, onto), now
+    for table in new:
+        namespace, _, name = table.partition(".")
+        rows = tx.execute(
+            commits.SQL["pointers_since"], branch_id=branch.id, namespace=namespace, name=name, seq=taken.get(table, -1)
+        )
+        first = min(first, *(datetime.fromisoformat(row[11]) for row in rows[:1]), now)
+    return first
 
 
 def _head(tx: Session, onto: str) -> int:

@@ -30,7 +30,7 @@ from pilotline.lift.interpreter import find_interpreter
 from pilotline.lift.reading import read
 from pilotline.run.environment import choose_python, environment_of
 from pilotline.run.projects import find_module, project_of
-from pilotline.run.reading import read_pipeline
+from pilotline.run.reading import read_contract, read_pipeline, with_tables
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from pilotline.run.environment import Environment
     from pilotline.run.reading import Reading
 
-__all__ = ["Landing", "Wishes", "land"]
+__all__ = ["Landing", "Wishes", "contract_text", "land"]
 
 _LIFTED: Final = re.compile(r"^Lifted from (?P<notebook>.+?): \d+ of \d+ cells", re.MULTILINE)
 #: Files of a project that say what all of its pipelines are.
@@ -128,7 +128,7 @@ def land(asked: str | None, here: Path, wishes: Wishes, progress: Callable[[str]
     module = find_module(asked, here)
     project = project_of(module.parent)
     repository = Repository.around(module.parent)
-    contract = _contract(module, wishes)
+    contract = contract_text(module, wishes)
     notebook = _notebook_of(module, wishes.notebook)
     recalled = remembered(module.parent, module.stem) or {}
     python = _python(module, notebook, wishes.python or recalled.get("python"))
@@ -288,17 +288,18 @@ def _refuse_failed(module: Path, tests: Tests) -> None:
 # -- what is committed -------------------------------------------------------------------------------------------------
 
 
-def _contract(module: Path, wishes: Wishes) -> str:
+def contract_text(module: Path, wishes: Wishes) -> str:
     """The contract with its schedule and owner, all else as somebody wrote it."""
     path = module.with_suffix(".toml")
     text = path.read_text(encoding="utf-8") if path.exists() else ""
     if wishes.schedule:
         timing = timing_of(wishes.schedule, namespace=project_of(module.parent).namespace)
         next_after(timing, datetime.now(UTC), cron_times)
+        with_tables(timing, module, read_contract(module, project_of(module.parent)))
         if re.search(r"^\[schedule\]", text, re.MULTILINE):
             raise UsageError(
                 f"{path.name} has a schedule of several lines, [schedule], already",
-                try_next="change it there, and land without --schedule, --after and --every",
+                try_next="change it there, and give no schedule by an option",
                 path=str(path),
             )
     for key, value in (("owner", wishes.owner), ("schedule", wishes.schedule)):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final, TypeGuard, assert_never
+from typing import TYPE_CHECKING, Any, Final, assert_never
 
 from pilotline.domain.access import Scope
 from pilotline.domain.checks import toml_of
@@ -28,13 +28,14 @@ from pilotline.domain.plans import (
     Unchanged,
     WriteTable,
 )
-from pilotline.domain.tables import BadTableName, CommitId, Replace, TableName, describe_mode
+from pilotline.domain.tables import CommitId, Replace, TableName, describe_mode
 from pilotline.guest.keys import Generators, base_key, digest, final_key, repeatable
 from pilotline.guest.results import Store
 from pilotline.run.code import address_in
 from pilotline.run.digests import ABSENT
 from pilotline.run.errors import MadeByOthers, MissingSecret
 from pilotline.run.parameters import settle
+from pilotline.run.reading import names_a_table
 from pilotline.run.records import run_name
 from pilotline.run.taking import left_off, made_of_changes, replaces_by_changes, undo_of
 
@@ -139,7 +140,7 @@ class _Planner:
         #: Table -> the parameter that takes what came to it.
         self.changes_of: dict[str, str] = {}
         for name in contract.changes:
-            if not _names_a_table(self.parameters[name]):
+            if not names_a_table(self.parameters[name]):
                 raise BadContract(
                     f"{self.pipeline.name}.toml: changes = [{name!r}] names no table, but {self.parameters[name]!r}",
                     try_next=f'{name}: str = "namespace.table" in the pipeline\'s parameters',
@@ -354,7 +355,7 @@ class _Planner:
         return sha256
 
     def _table(self, value: object) -> TableInfo | None:
-        return self.tables.get(TableName.parse(value)) if _names_a_table(value) else None
+        return self.tables.get(TableName.parse(value)) if names_a_table(value) else None
 
     def _named_in_code(self, text: str, parts: dict[str, str]) -> None:
         """A text in a step's code that names a file or a table belongs to what the step depends on."""
@@ -468,19 +469,6 @@ class _Planner:
         """Whether a later run may have written over what an earlier one wrote by partition or key."""
         partition = self.pipeline.contract.partition
         return not partition or later.parameters.get(partition) == past.parameters.get(partition)
-
-
-def _names_a_table(value: object) -> TypeGuard[str]:
-    if not isinstance(value, str) or value.count(".") != 1:
-        return False
-    namespace, _, name = value.partition(".")
-    if not (namespace.isidentifier() and name.isidentifier()):
-        return False
-    try:
-        TableName(namespace, name)
-    except BadTableName:
-        return False
-    return True
 
 
 def _annotated(step: Step, index: int) -> str:

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeGuard
 
 from pilotline.domain.errors import did_you_mean
 from pilotline.domain.pipelines import (
@@ -25,6 +25,8 @@ from pilotline.domain.pipelines import (
     Step,
     contract_of,
 )
+from pilotline.domain.schedules import OnChange, waiting_for
+from pilotline.domain.tables import BadTableName, TableName
 from pilotline.guest.keys import digest
 from pilotline.run.digests import mark_of
 from pilotline.run.errors import BadPipeline
@@ -33,11 +35,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from pilotline.domain.pipelines import Argument
+    from pilotline.domain.schedules import Timing
     from pilotline.run.code import Reached
     from pilotline.run.environment import Environment
     from pilotline.run.projects import Project
 
-__all__ = ["Code", "Reading", "read_contract", "read_pipeline"]
+__all__ = ["Code", "Reading", "names_a_table", "read_contract", "read_pipeline", "with_tables"]
 
 #: Counts what is kept in the cache; another number makes it read anew.
 _FORM: Final = 6
@@ -97,6 +100,7 @@ def read_contract(module: Path, project: Project) -> Contract:
 
     Raises:
         BadContract: it cannot be understood.
+        WaitsForNothing: it is scheduled on change, and reads no table.
     """
     path = module.with_suffix(".toml")
     try:
@@ -111,7 +115,49 @@ def read_contract(module: Path, project: Project) -> Contract:
         raise BadContract(
             f"{path.name} is not TOML: {error}", try_next="pilotline explain PL304", path=path.name
         ) from error
-    return contract_of(raw, namespace=project.namespace, path=path.name)
+    contract = contract_of(raw, namespace=project.namespace, path=path.name)
+    return replace(contract, timing=with_tables(contract.timing, module, contract)) if contract.timing else contract
+
+
+def with_tables(timing: Timing, module: Path, contract: Contract) -> Timing:
+    """A schedule; one on change with the tables that the pipeline reads: those of its changes, where it takes any.
+
+    Raises:
+        WaitsForNothing: there are none.
+    """
+    if not isinstance(timing.trigger, OnChange):
+        return timing
+    from pilotline.guest.flow import FlowError, read_flow
+
+    try:
+        flow = read_flow(module.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, FlowError):
+        return timing  # Whoever reads the module is told what is wrong with it.
+    facts = [each.as_json() for each in flow.parameters]
+    named = {
+        each["name"]: each["value"]
+        for each in facts
+        if each["constant"]
+        and names_a_table(each["value"])
+        and (each["kind"] == "table" or each["annotation"] in {"str", "", None})
+    }
+    taken = contract.changes or tuple(named)
+    reads = [TableName.parse(named[name]) for name in taken if name in named]
+    return waiting_for(timing, reads, [contract.table_of(output) for output in flow.returns])
+
+
+def names_a_table(value: object) -> TypeGuard[str]:
+    """Whether a value of a parameter is a text that could be the name of a table."""
+    if not isinstance(value, str) or value.count(".") != 1:
+        return False
+    namespace, _, name = value.partition(".")
+    if not (namespace.isidentifier() and name.isidentifier()):
+        return False
+    try:
+        TableName(namespace, name)
+    except BadTableName:
+        return False
+    return True
 
 
 def _remembered(cache: Path, places: Sequence[Path]) -> dict[str, Any] | None:

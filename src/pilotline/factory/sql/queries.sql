@@ -8,6 +8,18 @@ VALUES (:id, :pipeline, :project, :release_id, :onto, :parameters, :partition_va
 ON CONFLICT (id) DO NOTHING
 RETURNING number;
 
+-- waiting_of_schedule --
+-- The orders of a schedule that wait, the oldest first; how often each was claimed.
+SELECT number, token FROM factory_order WHERE state = 'waiting' AND schedule = :schedule ORDER BY number;
+
+-- move_on --
+-- An order that waits becomes that of a later time, as its schedule asks for it by now.
+UPDATE factory_order SET
+    id = :id, pipeline = :pipeline, project = :project, onto = :onto, owner = :owner, release_id = :release_id,
+    failures = CASE WHEN release_id = :release_id THEN failures ELSE '{}' END
+WHERE number = :number AND state = 'waiting'
+RETURNING number;
+
 -- number_of --
 SELECT number FROM factory_order WHERE id = :id;
 

@@ -44,3 +44,15 @@ SELECT seq FROM schedule_looked WHERE onto = :onto;
 
 -- look_at_branch --
 INSERT INTO schedule_looked (onto, seq) VALUES (:onto, :seq) ON CONFLICT (onto) DO UPDATE SET seq = excluded.seq;
+
+-- schedules_after --
+SELECT name, project, pipeline, release_id, onto, owner, timing, paused, seen, due, taken, since FROM schedule
+WHERE kind = 'after' AND paused = 0 ORDER BY name;
+
+-- changes_of_schedule --
+-- What the last orders of a schedule were asked for, and when each was claimed, the oldest first.
+SELECT o.number, o.state, e.at, e.kind, e.facts FROM factory_order AS o
+JOIN factory_order_event AS e ON e.order_number = o.number
+WHERE o.number IN (SELECT number FROM factory_order WHERE schedule = :schedule ORDER BY number DESC LIMIT 20)
+AND e.kind IN ('change', 'claimed')
+ORDER BY e.at, o.number, e.seq;
