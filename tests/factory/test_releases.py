@@ -12,9 +12,8 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import pytest
-import services
 
-from pilotline.domain.errors import PilotlineError
+import services
 from pilotline.domain.orders import Ask, tries
 from pilotline.factory.errors import DamagedRelease
 from pilotline.factory.fulfilling import _kind

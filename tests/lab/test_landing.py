@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import subprocess
 import sys
 import tomllib
@@ -231,6 +232,40 @@ def test_what_was_landed_can_be_merged_where_it_was_landed_as_it_says(shop, caps
     subprocess.run(["bash", "-ec", merge], cwd=shop.folder, check=True)
     assert shop.git("rev-parse", "HEAD") == shop.git("rev-parse", "land/sums")
     assert shop.git("status", "--porcelain", "--untracked-files=no") == ""
+
+
+def test_what_was_landed_twice_with_its_ci_and_its_data_can_be_merged_as_it_says(shop, capsys, monkeypatch):
+    monkeypatch.chdir(shop.folder)
+    (shop.folder / "my data").mkdir()
+    (shop.folder / "my data" / "prices.csv").write_text("price\n1\n")
+    assert main(["land", "sums"]) == 0
+    assert main(["land", "sums", "--with", "my data", "--owner", "ann"]) == 0
+    said = next(line for line in capsys.readouterr().out.splitlines()[::-1] if "or here: " in line)
+    merge = said.partition("or here: ")[2].removesuffix(" && pilotline deploy")
+    assert {":/.github", ":/my data"} <= set(shlex.split(merge))
+    subprocess.run(["bash", "-ec", merge], cwd=shop.folder, check=True)
+    assert shop.git("rev-parse", "HEAD") == shop.git("rev-parse", "land/sums")
+    assert {"Dockerfile", ".github/workflows/pilotline.yml", "my data/prices.csv"} <= shop.files()
+
+
+def test_a_file_that_it_reads_and_git_has_not_is_named_and_one_that_it_writes_is_not(shop, capsys, monkeypatch):
+    monkeypatch.chdir(shop.folder)
+    (shop.folder / "hand.py").write_text(
+        "from pathlib import Path\n\n\n"
+        "def read(numbers: Path) -> int:\n    return len(numbers.read_text())\n\n\n"
+        "def write(number: int, *, said: Path) -> Path:\n    said.write_text(str(number))\n    return said\n\n\n"
+        'def pipeline(*, numbers: Path = Path("in.txt"), said: Path = Path("out.txt")) -> dict[str, object]:\n'
+        "    number = read(numbers)\n    said = write(number, said=said)\n"
+        '    return {"said": said}\n'
+    )
+    (shop.folder / "test_hand.py").write_text("def test_it():\n    assert True\n")
+    for name in ("in.txt", "out.txt"):
+        (shop.folder / name).write_text("7")
+    assert main(["land", "hand", "--no-ci", "--python", str(shop.python)]) == 0
+    said = capsys.readouterr().out
+    assert "reads what is not in git: in.txt\n" in said
+    assert "pilotline land hand --with in.txt\n" in said
+    assert "out.txt" not in said
 
 
 def test_an_owner_may_have_any_name(shop):

@@ -108,10 +108,13 @@ def _print(landing: Landing, out: Out) -> None:
     if landing.new:
         for path in landing.files:
             out.say(out.styled(f"    {path}", "dim"))
-    for path in landing.missing:
-        out.say(out.styled(f"  {path} is read by it and is not in git: commit it with --with {path}", "yellow"))
+    if landing.missing:
+        out.say(out.styled(f"  reads what is not in git: {', '.join(landing.missing)}", "yellow"))
+        more = " ".join(f"--with {shlex.quote(path)}" for path in landing.missing)
+        out.say(f"  to commit that too: pilotline land {landing.pipeline} {more}{' --push' if landing.pushed else ''}")
     if landing.pushed:
         out.say(f"  pushed to {landing.pushed}: open a pull request for {landing.branch}")
+        out.say("  after the merge: pilotline deploy, unless the CI does it")
         return
     out.say(f"  next: git push -u origin {landing.branch}")
     # Git merges nothing over files that it does not know, not even the same.

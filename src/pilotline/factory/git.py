@@ -16,6 +16,7 @@ from pilotline.domain.errors import FactoryError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from collections.abc import Set as AbstractSet
 
 __all__ = ["GitFailed", "NoRepository", "OnThatBranch", "Repository"]
 
@@ -110,10 +111,31 @@ class Repository:
                 return where
         return None
 
-    def differs(self, path: str, content: bytes) -> bool:
-        """Whether the commit that is checked out has another file there, or none."""
-        there = self.maybe("rev-parse", "--verify", "--quiet", f"HEAD:{path}")
-        return there != self.maybe("hash-object", "--stdin", "--path", path, stdin=content)
+    def in_the_way(self, commit: str) -> tuple[str, ...]:
+        """What git would not merge a commit over, since the one that is checked out does not have it as it stands there.
+
+        A folder with nothing else in it stands for its files.
+        """
+        head = self.head
+        listed = (
+            self.ask("diff", "--name-only", "-z", "--no-renames", head, commit)
+            if head
+            else self.ask("ls-tree", "-r", "--name-only", "-z", commit)
+        )
+        known = {path for path in listed.split("\0") if path and os.path.lexists(self.root / path)}
+        found: dict[str, None] = {}
+        for path in sorted(known):
+            folders = [each.as_posix() for each in Path(path).parents][-2::-1]
+            found[next((each for each in folders if self._only(each, known)), path)] = None
+        return tuple(found)
+
+    def _only(self, folder: str, known: AbstractSet[str]) -> bool:
+        """Whether a folder has these files only."""
+        return all(
+            (Path(place) / name).relative_to(self.root).as_posix() in known
+            for place, _, names in os.walk(self.root / folder)
+            for name in names
+        )
 
     def tracked(self, path: str) -> bool:
         """Whether the commit that is checked out has a file."""

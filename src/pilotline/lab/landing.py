@@ -103,7 +103,7 @@ class Landing:
     python: str
     evidence: Evidence
     tests: Tests
-    #: Of these, what the commit that is checked out does not have as it is.
+    #: What git would not merge the branch over, until it knows it: files and folders that stand in the working tree.
     to_add: tuple[str, ...] = ()
     #: Files that it reads and that git does not have.
     missing: tuple[str, ...] = ()
@@ -154,7 +154,8 @@ def land(asked: str | None, here: Path, wishes: Wishes, progress: Callable[[str]
     top = _at(repository, project.folder)
     ci = files_for(repository.root) if wishes.ci and not top else {}
     said = {f"{top}{path}": content for path, content in files.items()}
-    said |= {path: text.encode() for path, text in ci.items() if not (repository.root / path).exists()}
+    # What an earlier landing left in the folder stands nowhere but on its branch.
+    said |= {path: text.encode() for path, text in ci.items() if _ours(repository.root / path, text.encode())}
     _refuse_secrets(said)
     branch = wishes.branch or f"land/{module.stem}"
     commit, new = repository.commit(branch, said, _message(reading.pipeline, evidence, lock))
@@ -167,7 +168,7 @@ def land(asked: str | None, here: Path, wishes: Wishes, progress: Callable[[str]
         pushed = wishes.push
     return Landing(
         pipeline=module.stem, branch=branch, commit=commit, new=new, files=tuple(said),
-        to_add=tuple(path for path, content in said.items() if repository.differs(path, content)), lock=lock, python=str(landed),
+        to_add=repository.in_the_way(commit), lock=lock, python=str(landed),
         evidence=evidence, tests=tests, missing=tuple(_missing(reading, repository, top, said)), pushed=pushed,
         schedule=describe_timing(timing_of(said_when)) if (said_when := tomllib.loads(contract).get("schedule")) else "",
     )  # fmt: skip
@@ -376,6 +377,10 @@ def _refuse_secrets(files: Mapping[str, bytes]) -> None:
             )
 
 
+def _ours(path: Path, content: bytes) -> bool:
+    return not path.exists() or (path.is_file() and path.read_bytes() == content)
+
+
 def _message(pipeline: Pipeline, evidence: Evidence, lock: Lock) -> str:
     proof = (
         f"Proven equal to {evidence.notebook} in the environment of its lock: {', '.join(evidence.outputs)}."
@@ -388,8 +393,10 @@ def _message(pipeline: Pipeline, evidence: Evidence, lock: Lock) -> str:
 
 def _missing(reading: Reading, repository: Repository, top: str, committed: Mapping[str, bytes]) -> Iterator[str]:
     """Files that the pipeline reads by default, and that neither git nor this landing has."""
+    written = {output.name for output in reading.pipeline.outputs}
     for parameter in reading.pipeline.parameters:
-        value = parameter.default if parameter.kind == "file" else None
+        # One that is returned under its own name is where a step writes to.
+        value = parameter.default if parameter.kind == "file" and parameter.name not in written else None
         for text in re.findall(r"[\"']([^\"']+)[\"']", str(value or "")):
             path = f"{top}{text}"
             there = (reading.pipeline.folder / text).exists() and not Path(text).is_absolute()
