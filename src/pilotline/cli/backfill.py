@@ -72,8 +72,9 @@ def run(args: Namespace, out: Out) -> int:
 
     def look() -> tuple[Filled, ...]:
         return states_of(
-            values, pipeline=module.stem, ordered_as=pipeline, parameter=contract.partition, onto=args.onto, lake=lake,
-            records=Records(lake.database), ledger=ledger,
+            values, pipeline=module.stem, ordered_as=pipeline, ordered_by=frozenset({project.namespace, str(project.folder)}),
+            parameter=contract.partition, onto=args.onto, lake=lake,
+            records=Records(lake.database, project=project.namespace), ledger=ledger,
         )  # fmt: skip
 
     found = look()

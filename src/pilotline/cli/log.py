@@ -78,10 +78,11 @@ def _runs(records: Records, limit: int, out: Out) -> int:
         out.say("no runs yet")
         out.say("  next: pilotline run")
     else:
+        pipelines = {each.of for each in runs}
         rows = [
             [
                 each.name,
-                each.pipeline,
+                each.of.said_among(pipelines),
                 each.state,
                 age(each.began),
                 f"{(each.ended - each.began).total_seconds():.1f} s" if each.ended else "-",
@@ -97,6 +98,7 @@ def _runs(records: Records, limit: int, out: Out) -> int:
                 {
                     "run": each.name,
                     "pipeline": each.pipeline,
+                    "project": each.project,
                     "state": each.state,
                     "onto": each.onto,
                     "branch": each.branch,

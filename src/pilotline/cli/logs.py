@@ -33,7 +33,9 @@ _OVER: Final = frozenset({"published", "unchanged", "failed", "cancelled"})
 
 def add_arguments(parser: ArgumentParser) -> None:
     """The run, and which lines of it."""
-    parser.add_argument("run", metavar="RUN", help="run-7, 7, or a pipeline, whose last run it then is")
+    parser.add_argument(
+        "run", metavar="RUN", help="run-7, 7, or a pipeline (or PROJECT/PIPELINE), whose last run it then is"
+    )
     parser.add_argument("-f", "--follow", action="store_true", help="go on until the run has ended")
     parser.add_argument("--step", metavar="NAME", help="only what belongs to this step")
     parser.add_argument("--grep", metavar="TEXT", help="only lines that this regular expression is found in")
@@ -77,8 +79,18 @@ def run(args: Namespace, out: Out) -> int:
 
 
 def _find(records: Records, text: str) -> Run:
+    from pilotline.run.errors import NoSuchRun
+
     number = text.removeprefix("run-")
-    return records.run(int(number)) if number.isdigit() else records.last_run(text)
+    if number.isdigit():
+        return records.run(int(number))
+    project, _, pipeline = text.rpartition("/")
+    if project:
+        return records.of(project).last_run(pipeline)
+    try:
+        return records.last_run(text)
+    except NoSuchRun:
+        return records.of("").last_run(text)
 
 
 def _lines(records: Records, logs: Logs, number: int, *, follow: bool) -> Iterator[Mapping[str, Any]]:

@@ -20,8 +20,7 @@ from pilotline.factory.ledger import MIGRATIONS as ORDERS
 from pilotline.factory.scheduling import MIGRATIONS as SCHEDULES
 from pilotline.lake.database import named_statements
 from pilotline.lake.ledger import time_text
-from pilotline.run.records import SQL as RUNS
-from pilotline.run.records import Records
+from pilotline.run.records import PipelineOf, Records, pipelines_run
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -280,21 +279,21 @@ class Alerting:
     # -- what is wrong -------------------------------------------------------------------------------------------------
 
     def _problems(self, tx: Session, promises: Iterable[Promise], now: datetime) -> Iterable[_Problem]:
-        usual: dict[str, timedelta] = {}
-        names = {row[0] for query in (RUNS["pipelines_run"], SQL["pipelines_ordered"]) for row in tx.execute(query)}
-        for pipeline in sorted(names):
-            listed = tx.execute(SQL["ended_lately"], pipeline=pipeline)
-            rows = [row for row in listed if not _kept_back(tx, row) and not _tried_again(tx, pipeline, row)]
-            failure = _failure(tx, pipeline, rows)
+        usual: dict[PipelineOf, timedelta] = {}
+        pipelines = _pipelines(tx)
+        for pipeline in pipelines:
+            listed = tx.execute(SQL["ended_lately"], project=pipeline.project, pipeline=pipeline.name)
+            rows = [row for row in listed if not _kept_back(tx, row) and not _tried_again(tx, pipeline.name, row)]
+            failure = _failure(tx, pipeline, rows, pipeline.said_among(pipelines))
             if failure is not None:
                 yield failure
             took = [(_time(row[5]) - _time(row[4])).total_seconds() for row in rows if row[1] == "published"][:10]
             if len(took) >= _FEWEST:
                 usual[pipeline] = timedelta(seconds=median(took))
-        for number, pipeline, author, began in tx.execute(SQL["going_on"]):
-            took = now - _time(began)
+        for number, project, name, author, began in tx.execute(SQL["going_on"]):
+            took, pipeline = now - _time(began), PipelineOf(project=project, name=name)
             if pipeline in usual and took > max(usual[pipeline] * _TIMES, usual[pipeline] + _MORE):
-                because = f"{pipeline} has been running for {_span(took)}, it takes {_span(usual[pipeline])} else"
+                because = f"{name} has been running for {_span(took)}, it takes {_span(usual[pipeline])} else"
                 yield _Problem(kind="long", subject=f"run-{number}", owner=author, because=because, run=f"run-{number}")
         for promise in promises:
             yield from _late(tx, promise, now)
@@ -303,23 +302,32 @@ class Alerting:
                 yield _Problem(kind="late", subject=each.schedule, owner=each.owner, because=each.because)
 
 
+def _pipelines(tx: Session) -> tuple[PipelineOf, ...]:
+    """All that were ever run or ordered; the order of a folder does not say the name of the project."""
+    run = pipelines_run(tx)
+    released = {PipelineOf(project=project, name=name) for project, name in tx.execute(SQL["pipelines_ordered"])}
+    known = {each.name for each in (*run, *released)}
+    folders = {PipelineOf(project="", name=name) for _, name in tx.execute(SQL["folders_ordered"]) if name not in known}
+    return tuple(sorted({*run, *released, *folders}))
+
+
 def _tried_again(tx: Session, pipeline: str, row: tuple[Any, ...]) -> bool:
     """Whether a failed run is not the end of it: its order waits to be tried again. Whoever looks then looks further back."""
     return row[1] == "failed" and bool(tx.execute(SQL["tried_again"], pipeline=pipeline, run=row[0]))
 
 
-def _failure(tx: Session, pipeline: str, rows: Sequence[tuple[Any, ...]]) -> _Problem | None:
+def _failure(tx: Session, pipeline: PipelineOf, rows: Sequence[tuple[Any, ...]], said: str) -> _Problem | None:
     """The failure of a pipeline: of its last run, or of an order after it that came to no run at all."""
-    order = tx.execute(SQL["last_order"], pipeline=pipeline)
+    order = tx.execute(SQL["last_order"], project=pipeline.project, pipeline=pipeline.name)
     if order:
         state, run, because, owner, ended = order[0]
         later = not rows or _time(ended) > _time(rows[0][5])
         if state != "done" and run is None and later:
-            return _Problem(kind="failed", subject=pipeline, owner=owner, because=_first(because))
+            return _Problem(kind="failed", subject=said, owner=owner, because=_first(because))
     if not rows or rows[0][1] != "failed":
         return None
     number, _, because, author, _, _ = rows[0]
-    return _Problem(kind="failed", subject=pipeline, owner=author, because=_first(because), run=f"run-{number}")
+    return _Problem(kind="failed", subject=said, owner=author, because=_first(because), run=f"run-{number}")
 
 
 def _first(text: str) -> str:
@@ -330,8 +338,8 @@ def _late(tx: Session, promise: Promise, now: datetime) -> Iterable[_Problem]:
     rows = tx.execute(SQL["last_made"], name=promise.table)
     if not rows:
         return  # It was never made: nobody reads it yet.
-    pipeline, made = rows[0]
-    unchanged = tx.execute(SQL["last_unchanged"], pipeline=pipeline, said="%published the same")
+    project, pipeline, made = rows[0]
+    unchanged = tx.execute(SQL["last_unchanged"], project=project, pipeline=pipeline, said="%published the same")
     last = max([_time(made), *(_time(row[0]) for row in unchanged)])
     if now - last > promise.fresh:
         because = f"made {_span(now - last)} ago by {pipeline}, promised every {_span(promise.fresh)}"

@@ -109,6 +109,7 @@ def states_of(
     *,
     pipeline: str,
     ordered_as: str,
+    ordered_by: frozenset[str],
     parameter: str,
     onto: str,
     lake: CatalogReader,
@@ -121,6 +122,7 @@ def states_of(
         values: of the partition.
         pipeline: its name, as its runs have it.
         ordered_as: the same as orders have it: its path in the project, if it lies in a folder below.
+        ordered_by: its project as orders have it: the name, or the folder where there was no release.
         parameter: that says the partition.
         onto: the branch that is published to.
         lake: for what was undone.
@@ -136,7 +138,7 @@ def states_of(
             published[str(value)] = Filled(value=str(value), state=state, by=f"run-{past.number}", at=past.ended)
     ordered: dict[str, Order] = {}
     for order in _orders(ledger, ordered_as):
-        if order.ask.partition and order.ask.onto == onto:
+        if order.ask.partition and order.ask.onto == onto and order.ask.project in ordered_by:
             ordered.setdefault(order.ask.partition, order)
     return tuple(_filled(value, published.get(value), ordered.get(value)) for value in values)
 

@@ -33,7 +33,7 @@ __all__ = ["MIGRATIONS", "Ledger", "LimitKind", "Renewal"]
 
 _SQL: Final = Path(__file__).parent / "sql"
 SQL: Final = named_statements(_SQL / "queries.sql")
-MIGRATIONS: Final = (_SQL / "schema_001.sql",)
+MIGRATIONS: Final = (_SQL / "schema_001.sql", _SQL / "schema_002.sql")
 
 #: More than any number of an order.
 _ALL: Final = 2**62

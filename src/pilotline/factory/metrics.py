@@ -32,13 +32,14 @@ def metrics(lake: Lake) -> str:
     last: list[tuple[Mapping[str, str], float, float, float]] = []
     published: list[tuple[Mapping[str, str], float]] = []
     for pipeline in records.pipelines():
-        run = records.last_run(pipeline)
+        own = records.of(pipeline.project)
+        run = own.last_run(pipeline.name)
         newest = max(newest, run.number)
-        label = {"pipeline": pipeline}
+        label = {"project": pipeline.project, "pipeline": pipeline.name}
         ended = run.ended or datetime.now(UTC)
         good = 0.0 if run.state in {"failed", "cancelled"} else 1.0
         last.append((label, good, run.began.timestamp(), (ended - run.began).total_seconds()))
-        past = records.last_published(pipeline, "main")
+        past = own.last_published(pipeline.name, "main")
         if past is not None:
             published.append((label, past.ended.timestamp()))
     lines += _family("pilotline_runs_total", "counter", "Runs that were ever begun.", [({}, newest)])

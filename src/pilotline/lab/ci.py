@@ -465,10 +465,9 @@ def _keys_of(contract: Contract) -> dict[TableName, tuple[str, ...]]:
 
 def _readers(records: Records, tables: Iterable[TableName], own: str) -> tuple[Reader, ...]:
     return tuple(
-        Reader(table=table, pipeline=name, run=f"run-{number}", at=at)
+        Reader(table=table, pipeline=pipeline, run=f"run-{number}", at=at)
         for table in dict.fromkeys(map(str, tables))
-        for name, number, at in records.readers_and_when(table)
-        if name != own
+        for pipeline, number, at in records.other_readers_of(table, own)
     )
 
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from datetime import datetime
 
-    from pilotline.run.records import Records
+    from pilotline.run.records import PipelineOf, Records
 
 __all__ = ["Made", "Tree", "downstream", "graph_of_tables", "lineage_page", "made_of", "upstream"]
 
@@ -21,6 +21,8 @@ __all__ = ["Made", "Tree", "downstream", "graph_of_tables", "lineage_page", "mad
 class Made:
     """The last published run of a pipeline, and what it read and wrote."""
 
+    of: PipelineOf
+    #: Its name; with its project where another one has a pipeline of that name.
     pipeline: str
     run: str
     at: datetime
@@ -46,7 +48,8 @@ class Tree:
             "kind": self.kind,
             "by": [
                 {
-                    "pipeline": made.pipeline,
+                    "pipeline": made.of.name,
+                    "project": made.of.project,
                     "run": made.run,
                     "at": made.at,
                     "tables": [each.as_json() for each in trees],
@@ -59,8 +62,9 @@ class Tree:
 def made_of(records: Records, onto: str = "main") -> tuple[Made, ...]:
     """What every pipeline did in its last run that published onto a branch."""
     found: list[Made] = []
-    for pipeline in records.pipelines():
-        past = records.last_published(pipeline, onto)
+    pipelines = records.pipelines()
+    for pipeline in pipelines:
+        past = records.of(pipeline.project).last_published(pipeline.name, onto)
         if past is None:
             continue
         rows = records.rows_of("lineage", past.number)
@@ -70,8 +74,8 @@ def made_of(records: Records, onto: str = "main") -> tuple[Made, ...]:
 
         found.append(
             Made(
-                pipeline=pipeline, run=run_name(past.number), at=past.ended, tables_in=named("in", "table"),
-                files_in=named("in", "file"), tables_out=named("out", "table"),
+                of=pipeline, pipeline=pipeline.said_among(pipelines), run=run_name(past.number), at=past.ended,
+                tables_in=named("in", "table"), files_in=named("in", "file"), tables_out=named("out", "table"),
             )
         )  # fmt: skip
     return tuple(found)

@@ -57,7 +57,7 @@ def open_pipeline(
         project=project,
         environment=environment,
         digests=Digests(cache / "files.json"),
-        records=Records(lake.database),
+        records=Records(lake.database, project=project.namespace),
     )
     _ignored_by_git(project.own)
     return Opened(reading=read_pipeline(path, project, environment), lake=lake, around=around)
@@ -75,8 +75,9 @@ def lake_of(project: Project) -> Lake:
 
 def open_lake_here(here: Path) -> tuple[Lake, Records]:
     """The lake and the runs of the project that a folder belongs to."""
-    lake = lake_of(project_of(here))
-    return lake, Records(lake.database)
+    project = project_of(here)
+    lake = lake_of(project)
+    return lake, Records(lake.database, project=project.namespace)
 
 
 def _ignored_by_git(own: Path) -> None:

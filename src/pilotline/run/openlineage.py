@@ -36,8 +36,9 @@ def events_of(run: Run, records: Records, lake: CatalogReader, namespace: str) -
         run: which.
         records: the rows of runs.
         lake: for the columns of its tables.
-        namespace: of the project.
+        namespace: of the run's project, where the run is too old to say.
     """
+    namespace = run.project or namespace
     identity = str(uuid.uuid5(_IDS, f"{namespace}/{run.name}/{run.began.isoformat()}"))
     job = {"namespace": namespace, "name": run.pipeline, "facets": _job_facets(run)}
     start = {

@@ -27,13 +27,24 @@ if TYPE_CHECKING:
     from pilotline.domain.checks import Verdict
     from pilotline.domain.plans import Plan
     from pilotline.lake.catalog import Transaction
-    from pilotline.lake.database import Database
+    from pilotline.lake.database import Database, Session
 
-__all__ = ["GONE", "Keeper", "PastRun", "Records", "Run", "RunState", "StepRow", "run_name"]
+__all__ = [
+    "GONE",
+    "Keeper",
+    "PastRun",
+    "PipelineOf",
+    "Records",
+    "Run",
+    "RunState",
+    "StepRow",
+    "pipelines_run",
+    "run_name",
+]
 
 _SQL: Final = Path(__file__).parent / "sql"
 SQL: Final = named_statements(_SQL / "queries.sql")
-MIGRATIONS: Final = (_SQL / "schema_001.sql", _SQL / "schema_002.sql")
+MIGRATIONS: Final = (_SQL / "schema_001.sql", _SQL / "schema_002.sql", _SQL / "schema_003.sql")
 
 #: Why a run failed whose process ended without saying anything.
 GONE: Final = "its process is gone"
@@ -61,11 +72,31 @@ class Run:
     resumes: int | None
     commit: str | None
     because: str
+    #: Empty where it is older than the noting of projects.
+    project: str = ""
 
     @property
     def name(self) -> str:
         """``run-7``."""
         return run_name(self.number)
+
+    @property
+    def of(self) -> PipelineOf:
+        """The pipeline that it carries out."""
+        return PipelineOf(project=self.project, name=self.pipeline)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, order=True)
+class PipelineOf:
+    """A pipeline as runs know it: several projects that share a catalog may each have one of the same name."""
+
+    project: str
+    name: str
+
+    def said_among(self, others: Iterable[PipelineOf]) -> str:
+        """Its name; with its project where another project has one of that name."""
+        shared = any(each.name == self.name and each.project != self.project for each in others)
+        return f"{self.project}/{self.name}" if shared and self.project else self.name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,11 +155,13 @@ class Records:
 
     Args:
         database: the catalog's.
+        project: whose pipelines are asked about by name, and whose runs are begun here. Empty: those of any.
         keeper: who answers for the runs that are begun here; None: this process.
     """
 
-    def __init__(self, database: Database, *, keeper: Keeper | None = None) -> None:
+    def __init__(self, database: Database, *, project: str = "", keeper: Keeper | None = None) -> None:
         self._database = database
+        self._project = project
         self._keeper = keeper
         database.register("run", MIGRATIONS)
 
@@ -139,43 +172,47 @@ class Records:
 
     def kept_by(self, keeper: Keeper) -> Records:
         """The same rows, written in the name of a keeper."""
-        return Records(self._database, keeper=keeper)
+        return Records(self._database, project=self._project, keeper=keeper)
+
+    def of(self, project: str) -> Records:
+        """The same rows, asked about the pipelines of another project; empty: of any."""
+        return Records(self._database, project=project, keeper=self._keeper)
 
     # -- what a plan asks ----------------------------------------------------------------------------------------------
 
     def last_published(self, pipeline: str, onto: str) -> PastRun | None:
         """The last run of a pipeline that published."""
-        return self._past("last_published", pipeline=pipeline, onto=onto)
+        return self._past("last_published", pipeline, onto=onto)
 
     def published_with(self, pipeline: str, onto: str, outcome: str) -> PastRun | None:
         """The last run that published this very outcome."""
-        return self._past("published_with_outcome", pipeline=pipeline, onto=onto, outcome=outcome)
+        return self._past("published_with_outcome", pipeline, onto=onto, outcome=outcome)
 
     def published_after(self, pipeline: str, onto: str, number: int) -> tuple[PastRun, ...]:
         """Runs of a pipeline that published after one of them."""
-        rows = self._rows("published_after", pipeline=pipeline, onto=onto, number=number)
+        rows = self._rows_of("published_after", pipeline, onto=onto, number=number)
         return tuple(_past_run(row) for row in rows)
 
     def every_published(self, pipeline: str, onto: str) -> tuple[PastRun, ...]:
         """The runs of a pipeline that published, the first one first."""
-        return tuple(_past_run(row) for row in self._rows("every_published", pipeline=pipeline, onto=onto))
+        return tuple(_past_run(row) for row in self._rows_of("every_published", pipeline, onto=onto))
 
     def published_before(self, pipeline: str, onto: str, number: int) -> PastRun | None:
         """The last run of a pipeline that published, of those before one."""
-        return self._past("published_before", pipeline=pipeline, onto=onto, number=number)
+        return self._past("published_before", pipeline, onto=onto, number=number)
 
     def recipes(self, pipeline: str) -> Mapping[str, Mapping[str, str]]:
         """What the keys of a pipeline's steps were made of in its last run."""
-        rows = self._rows("last_recipes", pipeline=pipeline)
+        rows = self._rows_of("last_recipes", pipeline)
         return json.loads(rows[0][0]) if rows else {}
 
     def facts(self, pipeline: str) -> Mapping[str, Mapping[str, Any]]:
         """What each step was seen to do when it was computed last."""
-        return {row[0]: json.loads(row[1]) for row in self._rows("last_facts", pipeline=pipeline)}
+        return {row[0]: json.loads(row[1]) for row in self._rows_of("last_facts", pipeline)}
 
     def interrupted(self, pipeline: str, onto: str) -> tuple[int, ...]:
         """The last run of a pipeline, where it was stopped or its process is gone, and those that it took up itself."""
-        rows = self._rows("interrupted", pipeline=pipeline, onto=onto, gone=GONE)
+        rows = self._rows_of("interrupted", pipeline, onto=onto, gone=GONE)
         if not rows or any(int(rows[0][0]) == each and alive for each, _, alive in self.unfinished()):
             return ()
         return self.chain(int(rows[0][0]))
@@ -216,9 +253,10 @@ class Records:
         """The last runs, newest first."""
         return tuple(_run(row) for row in self._rows("list_runs", limit=limit))
 
-    def pipelines(self) -> tuple[str, ...]:
-        """The pipelines that were ever run, by name."""
-        return tuple(row[0] for row in self._rows("pipelines_run"))
+    def pipelines(self) -> tuple[PipelineOf, ...]:
+        """The pipelines of all projects that were ever run, by name."""
+        with self._database.reading() as tx:
+            return pipelines_run(tx)
 
     def going_on(self) -> Mapping[str, int]:
         """How many runs have not ended, by state."""
@@ -234,7 +272,7 @@ class Records:
         Raises:
             NoSuchRun: it was never run.
         """
-        rows = self._rows("last_run", pipeline=pipeline)
+        rows = self._rows_of("last_run", pipeline)
         if not rows:
             raise NoSuchRun(f"{pipeline} was never run here", try_next="pilotline log --runs", pipeline=pipeline)
         return _run(rows[0])
@@ -276,7 +314,9 @@ class Records:
 
     def metrics_before(self, run: Run) -> Mapping[str, tuple[float | None, str, int]]:
         """The numbers of a pipeline as they were published before a run: value, text, run."""
-        rows = self._rows("metrics_before", pipeline=run.pipeline, onto=run.onto, number=run.number)
+        rows = self._rows(
+            "metrics_before", project=run.project, pipeline=run.pipeline, onto=run.onto, number=run.number
+        )
         return {name: (value, text, number) for name, value, text, number in rows}
 
     def maker_of(self, table: str) -> tuple[int, str, str, str, str, str] | None:
@@ -285,28 +325,28 @@ class Records:
         return cast("tuple[int, str, str, str, str, str]", rows[0]) if rows else None
 
     def other_makers_of(self, table: str, pipeline: str) -> tuple[str, ...]:
-        """The pipelines that ever published a table, beside one."""
-        return tuple(row[0] for row in self._rows("other_makers", name=table, pipeline=pipeline))
+        """The pipelines that ever published a table, beside one of this project."""
+        own = PipelineOf(project=self._project, name=pipeline)
+        others = _without_older(self._rows_of("other_makers", pipeline, name=table))
+        return tuple(each.said_among((own,)) for each in others)
 
-    def readers_of(self, table: str) -> tuple[str, ...]:
-        """The pipelines that ever read a table."""
-        return tuple(row[0] for row in self._rows("readers_of_table", name=table))
-
-    def readers_and_when(self, table: str) -> tuple[tuple[str, int, datetime], ...]:
-        """The pipelines that read a table, each with the number and the end of its last run that did."""
-        rows = self._rows("readers_and_when", name=table)
-        return tuple((name, int(number), datetime.fromisoformat(ended)) for name, number, ended in rows)
+    def other_readers_of(self, table: str, pipeline: str) -> tuple[tuple[str, int, datetime], ...]:
+        """The pipelines that read a table, beside one of this project, each with the number and end of its last run that did."""
+        own = PipelineOf(project=self._project, name=pipeline)
+        rows = self._rows_of("other_readers", pipeline, name=table)
+        last = {PipelineOf(project=row[0], name=row[1]): (int(row[2]), datetime.fromisoformat(row[3])) for row in rows}
+        return tuple((each.said_among((own,)), *last[each]) for each in _without_older(rows))
 
     def published_recipes(self, pipeline: str, onto: str) -> Mapping[str, Mapping[str, str]]:
         """What the keys of a pipeline's steps were made of in the last run that published."""
-        rows = self._rows("published_recipes", pipeline=pipeline, onto=onto)
+        rows = self._rows_of("published_recipes", pipeline, onto=onto)
         return json.loads(rows[0][0]) if rows else {}
 
     def costs(self, pipeline: str) -> Mapping[str, tuple[float, float | None]]:
         """Seconds and CPU seconds that each step takes: the median of the last times that it was computed."""
         seconds: dict[str, list[float]] = {}
         cpu: dict[str, list[float]] = {}
-        for step, took, used in self._rows("computed_lately", pipeline=pipeline):
+        for step, took, used in self._rows_of("computed_lately", pipeline):
             seconds.setdefault(step, []).append(took)
             if used is not None:
                 cpu.setdefault(step, []).append(used)
@@ -404,15 +444,19 @@ class Records:
         with self._database.reading() as tx:
             return tx.execute(SQL[query], **values)
 
-    def _past(self, query: str, /, **values: object) -> PastRun | None:
-        rows = self._rows(query, **values)
+    def _rows_of(self, query: str, pipeline: str, /, **values: object) -> list[tuple[Any, ...]]:
+        """Rows about the pipeline of a name that this project has."""
+        return self._rows(query, pipeline=pipeline, project=self._project, **values)
+
+    def _past(self, query: str, pipeline: str, /, **values: object) -> PastRun | None:
+        rows = self._rows_of(query, pipeline, **values)
         return _past_run(rows[0]) if rows else None
 
     def _insert(self, name: str, plan: Plan, author: str, **values: object) -> int:
         kept = self._keeper.name if self._keeper is not None else ""
         with self._writing() as tx:
             rows = tx.execute(
-                SQL[name], pipeline=plan.pipeline.name, module=str(plan.pipeline.module), onto=plan.onto,
+                SQL[name], project=self._project, pipeline=plan.pipeline.name, module=str(plan.pipeline.module), onto=plan.onto,
                 base=plan.base.id, outcome=plan.outcome, parameters=json.dumps(plan.parameters),
                 environment=plan.environment, author=author, began=_now(), host=socket.gethostname(), pid=os.getpid(),
                 pid_began=_began(os.getpid()), kept=kept, **values,
@@ -425,6 +469,18 @@ class Records:
     def _end(self, name: str, number: int, because: str) -> None:
         with self._database.writing() as tx:
             tx.execute(SQL[name], number=number, ended=_now(), because=because[:2000])
+
+
+def pipelines_run(tx: Session) -> tuple[PipelineOf, ...]:
+    """The pipelines of all projects that were ever run, by name."""
+    return _without_older(tx.execute(SQL["pipelines_run"]))
+
+
+def _without_older(rows: Iterable[tuple[Any, ...]]) -> tuple[PipelineOf, ...]:
+    """Pipelines, of rows that begin with project and name: older runs, of no project, count to a project that has the name."""
+    found = [PipelineOf(project=row[0], name=row[1]) for row in rows]
+    named = {each.name for each in found if each.project}
+    return tuple(each for each in found if each.project or each.name not in named)
 
 
 def _now() -> str:
@@ -475,4 +531,5 @@ def _run(row: tuple[Any, ...]) -> Run:
         resumes=row[13],
         commit=row[14],
         because=row[15],
+        project=row[16],
     )

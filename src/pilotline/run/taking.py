@@ -28,10 +28,11 @@ _LOOKED_AT: Final = 64
 def left_off(records: Records, lake: CatalogReader, pipeline: Pipeline, onto: str) -> PastRun | None:
     """The last run of a pipeline whose publish onto a branch stands; None: what it reads is all new.
 
-    Several projects may share a catalog, and have pipelines of one name: a run is this pipeline's if it wrote one of its
-    tables. Where the tables are others than before, nothing was made for them yet.
+    Several projects may share a catalog, and have pipelines of one name, and a project may be given another name: a run is
+    this pipeline's if it wrote one of its tables. Where the tables are others than before, nothing was made for them yet.
     """
     tables = {str(pipeline.contract.table_of(output)) for output in made_of_changes(pipeline)}
+    records = records.of("")
     past = records.last_published(pipeline.name, onto)
     while past is not None:
         wrote = {row[0] for row in records.rows_of("tables", past.number)}

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from pilotline.lake.database import Database
     from pilotline.lake.lake import Lake
+    from pilotline.run.records import PipelineOf
 
 __all__ = ["Buffered", "Reader", "TableUse", "Usage", "use_of_tables"]
 
@@ -160,7 +161,7 @@ def use_of_tables(lake: Lake, *, days: int = 30) -> tuple[TableUse, ...]:
         makers = sorted((each for each in made if name in each.tables_out), key=lambda each: each.at)
         maker = makers[-1] if makers else None
         if maker is not None and maker.pipeline not in costs:
-            costs[maker.pipeline] = _cost(lake.database, maker.pipeline, since)
+            costs[maker.pipeline] = _cost(lake.database, maker.of, since)
         runs, seconds, cpu = costs[maker.pipeline] if maker else (0, 0.0, 0.0)
         own = {each.pipeline for each in makers}
         pipelines = tuple(sorted(each.pipeline for each in made if name in each.tables_in and each.pipeline not in own))
@@ -192,7 +193,8 @@ def _tables_at(lake: Lake, moment: datetime) -> frozenset[str]:
     return frozenset(str(info.table) for info in lake.tables(at))
 
 
-def _cost(database: Database, pipeline: str, since: datetime) -> tuple[int, float, float]:
+def _cost(database: Database, pipeline: PipelineOf, since: datetime) -> tuple[int, float, float]:
     with database.reading() as tx:
-        runs, seconds, cpu = tx.execute(SQL["cost_of_pipeline"], pipeline=pipeline, since=since.isoformat())[0]
+        asked = {"project": pipeline.project, "pipeline": pipeline.name, "since": since.isoformat()}
+        runs, seconds, cpu = tx.execute(SQL["cost_of_pipeline"], **asked)[0]
     return int(runs), float(seconds), float(cpu)

@@ -47,7 +47,7 @@ SELECT news, channel, due, attempts, done, because FROM delivery WHERE alert = :
 
 -- ended_lately --
 SELECT number, state, because, author, began, ended FROM run
-WHERE pipeline = :pipeline AND onto = 'main' AND ended IS NOT NULL AND state <> 'cancelled'
+WHERE pipeline = :pipeline AND project IN (:project, '') AND onto = 'main' AND ended IS NOT NULL AND state <> 'cancelled'
 ORDER BY number DESC
 LIMIT 20;
 
@@ -56,18 +56,19 @@ LIMIT 20;
 SELECT facts FROM run_event WHERE run = :run AND kind = 'branch' ORDER BY seq LIMIT 1;
 
 -- going_on --
-SELECT number, pipeline, author, began FROM run WHERE state IN ('pending', 'running') ORDER BY number;
+SELECT number, project, pipeline, author, began FROM run WHERE state IN ('pending', 'running') ORDER BY number;
 
 -- last_made --
 -- When a table was last made, and by which pipeline.
-SELECT r.pipeline, r.ended FROM lineage AS l JOIN run AS r ON r.number = l.run
+SELECT r.project, r.pipeline, r.ended FROM lineage AS l JOIN run AS r ON r.number = l.run
 WHERE l.kind = 'table' AND l.direction = 'out' AND l.name = :name AND r.state = 'published' AND r.onto = 'main'
 ORDER BY r.number DESC
 LIMIT 1;
 
 -- last_unchanged --
 -- A run that found nothing to do says that the tables are as new as their sources.
-SELECT ended FROM run WHERE pipeline = :pipeline AND onto = 'main' AND state = 'unchanged' AND because LIKE :said
+SELECT ended FROM run
+WHERE pipeline = :pipeline AND project IN (:project, '') AND onto = 'main' AND state = 'unchanged' AND because LIKE :said
 ORDER BY number DESC
 LIMIT 1;
 
@@ -76,16 +77,38 @@ LIMIT 1;
 SELECT number FROM factory_order WHERE pipeline = :pipeline AND run = :run AND state IN ('waiting', 'running') LIMIT 1;
 
 -- last_order --
+-- The order of a folder says the folder in place of the project's name.
 SELECT state, run, because, owner, ended FROM factory_order
-WHERE pipeline = :pipeline AND onto = 'main' AND state IN ('done', 'failed', 'dead') AND ended IS NOT NULL
+WHERE pipeline = :pipeline AND (release_id = '' OR project = :project)
+AND onto = 'main' AND state IN ('done', 'failed', 'dead') AND ended IS NOT NULL
 ORDER BY number DESC
 LIMIT 1;
 
 -- pipelines_ordered --
+-- Each pipeline of each project that was released and ordered, found by jumping along the index.
+WITH RECURSIVE name (pipeline) AS (
+    SELECT min(pipeline) FROM factory_order WHERE release_id <> ''
+    UNION ALL
+    SELECT (SELECT min(o.pipeline) FROM factory_order AS o WHERE o.release_id <> '' AND o.pipeline > name.pipeline)
+    FROM name WHERE name.pipeline IS NOT NULL
+), ordered (pipeline, project) AS (
+    SELECT name.pipeline, (SELECT min(o.project) FROM factory_order AS o WHERE o.release_id <> '' AND o.pipeline = name.pipeline)
+    FROM name WHERE name.pipeline IS NOT NULL
+    UNION ALL
+    SELECT ordered.pipeline, (
+        SELECT min(o.project) FROM factory_order AS o
+        WHERE o.release_id <> '' AND o.pipeline = ordered.pipeline AND o.project > ordered.project
+    )
+    FROM ordered WHERE ordered.project IS NOT NULL
+)
+SELECT project, pipeline FROM ordered WHERE project IS NOT NULL;
+
+-- folders_ordered --
+-- The pipelines of folders that were ordered.
 WITH RECURSIVE name (pipeline) AS (
     SELECT min(pipeline) FROM factory_order
     UNION ALL
     SELECT (SELECT min(o.pipeline) FROM factory_order AS o WHERE o.pipeline > name.pipeline)
     FROM name WHERE name.pipeline IS NOT NULL
 )
-SELECT pipeline FROM name WHERE pipeline IS NOT NULL;
+SELECT '', pipeline FROM name WHERE pipeline IS NOT NULL;

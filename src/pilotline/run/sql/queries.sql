@@ -1,12 +1,12 @@
 -- start_run --
 -- pending: its branch is not open yet.
-INSERT INTO run (pipeline, module, state, onto, base, outcome, parameters, recipes, environment, author, began, host, pid, pid_began, kept, resumes)
-VALUES (:pipeline, :module, 'pending', :onto, :base, :outcome, :parameters, :recipes, :environment, :author, :began, :host, :pid, :pid_began, :kept, :resumes)
+INSERT INTO run (project, pipeline, module, state, onto, base, outcome, parameters, recipes, environment, author, began, host, pid, pid_began, kept, resumes)
+VALUES (:project, :pipeline, :module, 'pending', :onto, :base, :outcome, :parameters, :recipes, :environment, :author, :began, :host, :pid, :pid_began, :kept, :resumes)
 RETURNING number;
 
 -- note_unchanged --
-INSERT INTO run (pipeline, module, state, onto, base, outcome, parameters, recipes, environment, author, began, ended, host, pid, pid_began, kept, because)
-VALUES (:pipeline, :module, 'unchanged', :onto, :base, :outcome, :parameters, '{}', :environment, :author, :began, :began, :host, :pid, :pid_began, :kept, :because)
+INSERT INTO run (project, pipeline, module, state, onto, base, outcome, parameters, recipes, environment, author, began, ended, host, pid, pid_began, kept, because)
+VALUES (:project, :pipeline, :module, 'unchanged', :onto, :base, :outcome, :parameters, '{}', :environment, :author, :began, :began, :host, :pid, :pid_began, :kept, :because)
 RETURNING number;
 
 -- open_branch_of_run --
@@ -39,7 +39,7 @@ WHERE kept = :kept AND state IN ('pending', 'running')
 RETURNING number, branch;
 
 -- runs_kept --
-SELECT number, pipeline, module, state, onto, branch, base, outcome, parameters, environment, author, began, ended, resumes, commit_id, because
+SELECT number, pipeline, module, state, onto, branch, base, outcome, parameters, environment, author, began, ended, resumes, commit_id, because, project
 FROM run WHERE kept = :kept ORDER BY number;
 
 -- unfinished_runs --
@@ -47,35 +47,41 @@ SELECT number, pipeline, branch, host, pid, pid_began, outcome, kept FROM run WH
 
 -- last_published --
 SELECT number, outcome, commit_id, ended, parameters, base FROM run
-WHERE pipeline = :pipeline AND onto = :onto AND state = 'published'
+WHERE pipeline = :pipeline AND (project IN (:project, '') OR :project = '')
+AND onto = :onto AND state = 'published'
 ORDER BY number DESC
 LIMIT 1;
 
 -- published_with_outcome --
 SELECT number, outcome, commit_id, ended, parameters, base FROM run
-WHERE pipeline = :pipeline AND onto = :onto AND state = 'published' AND outcome = :outcome
+WHERE pipeline = :pipeline AND (project IN (:project, '') OR :project = '')
+AND onto = :onto AND state = 'published' AND outcome = :outcome
 ORDER BY number DESC
 LIMIT 1;
 
 -- published_after --
 SELECT number, outcome, commit_id, ended, parameters, base FROM run
-WHERE pipeline = :pipeline AND onto = :onto AND state = 'published' AND number > :number
+WHERE pipeline = :pipeline AND (project IN (:project, '') OR :project = '')
+AND onto = :onto AND state = 'published' AND number > :number
 ORDER BY number;
 
 -- every_published --
 SELECT number, outcome, commit_id, ended, parameters, base FROM run
-WHERE pipeline = :pipeline AND onto = :onto AND state = 'published'
+WHERE pipeline = :pipeline AND (project IN (:project, '') OR :project = '')
+AND onto = :onto AND state = 'published'
 ORDER BY number;
 
 -- published_before --
 SELECT number, outcome, commit_id, ended, parameters, base FROM run
-WHERE pipeline = :pipeline AND onto = :onto AND state = 'published' AND number < :number
+WHERE pipeline = :pipeline AND (project IN (:project, '') OR :project = '')
+AND onto = :onto AND state = 'published' AND number < :number
 ORDER BY number DESC
 LIMIT 1;
 
 -- last_recipes --
 SELECT recipes FROM run
-WHERE pipeline = :pipeline AND recipes <> '{}' AND state <> 'pending'
+WHERE pipeline = :pipeline AND (project IN (:project, '') OR :project = '')
+AND recipes <> '{}' AND state <> 'pending'
 ORDER BY number DESC
 LIMIT 1;
 
@@ -83,22 +89,23 @@ LIMIT 1;
 -- The last run of a pipeline, where it was stopped or its process is gone.
 SELECT number, resumes FROM run
 WHERE number = (
-    SELECT max(number) FROM run WHERE pipeline = :pipeline AND onto = :onto AND state NOT IN ('unchanged', 'pending')
+    SELECT max(number) FROM run WHERE pipeline = :pipeline AND (project IN (:project, '') OR :project = '')
+    AND onto = :onto AND state NOT IN ('unchanged', 'pending')
 ) AND (state IN ('cancelled', 'running') OR (state = 'failed' AND because = :gone));
 
 -- resumed_by --
 SELECT resumes FROM run WHERE number = :number;
 
 -- run_by_number --
-SELECT number, pipeline, module, state, onto, branch, base, outcome, parameters, environment, author, began, ended, resumes, commit_id, because
+SELECT number, pipeline, module, state, onto, branch, base, outcome, parameters, environment, author, began, ended, resumes, commit_id, because, project
 FROM run WHERE number = :number;
 
 -- list_runs --
-SELECT number, pipeline, module, state, onto, branch, base, outcome, parameters, environment, author, began, ended, resumes, commit_id, because
+SELECT number, pipeline, module, state, onto, branch, base, outcome, parameters, environment, author, began, ended, resumes, commit_id, because, project
 FROM run ORDER BY number DESC LIMIT :limit;
 
 -- run_of_commit --
-SELECT number, pipeline, module, state, onto, branch, base, outcome, parameters, environment, author, began, ended, resumes, commit_id, because
+SELECT number, pipeline, module, state, onto, branch, base, outcome, parameters, environment, author, began, ended, resumes, commit_id, because, project
 FROM run WHERE commit_id = :commit_id;
 
 -- add_event --
@@ -121,9 +128,11 @@ SELECT step, key, outcome, seconds, cpu, size, facts FROM step_result WHERE run 
 -- last_facts --
 -- What each step was seen to do when it was computed last.
 SELECT s.step, s.facts, s.run FROM step_result AS s JOIN run AS r ON r.number = s.run
-WHERE r.pipeline = :pipeline AND s.outcome = 'computed' AND NOT EXISTS (
+WHERE r.pipeline = :pipeline AND (r.project IN (:project, '') OR :project = '')
+AND s.outcome = 'computed' AND NOT EXISTS (
     SELECT 1 FROM step_result AS later JOIN run AS q ON q.number = later.run
-    WHERE q.pipeline = r.pipeline AND later.step = s.step AND later.outcome = 'computed' AND later.run > s.run
+    WHERE q.pipeline = r.pipeline AND (q.project IN (:project, '') OR :project = '')
+    AND later.step = s.step AND later.outcome = 'computed' AND later.run > s.run
 );
 
 -- add_artifact --
@@ -154,9 +163,11 @@ SELECT name, value, text FROM metric WHERE run = :run ORDER BY name;
 -- metrics_before --
 -- Each number as the last run before this one published it.
 SELECT m.name, m.value, m.text, r.number FROM metric AS m JOIN run AS r ON r.number = m.run
-WHERE r.pipeline = :pipeline AND r.onto = :onto AND r.state = 'published' AND r.number < :number AND NOT EXISTS (
+WHERE r.pipeline = :pipeline AND (r.project IN (:project, '') OR :project = '')
+AND r.onto = :onto AND r.state = 'published' AND r.number < :number AND NOT EXISTS (
     SELECT 1 FROM metric AS later JOIN run AS q ON q.number = later.run
-    WHERE q.pipeline = r.pipeline AND q.onto = r.onto AND q.state = 'published' AND later.name = m.name
+    WHERE q.pipeline = r.pipeline AND (q.project IN (:project, '') OR :project = '')
+    AND q.onto = r.onto AND q.state = 'published' AND later.name = m.name
     AND q.number > r.number AND q.number < :number
 );
 
@@ -175,26 +186,24 @@ LIMIT 1;
 
 -- other_makers --
 -- Pipelines beside one that published a table.
-SELECT DISTINCT r.pipeline FROM lineage AS l JOIN run AS r ON r.number = l.run
-WHERE l.kind = 'table' AND l.direction = 'out' AND l.name = :name AND r.state = 'published' AND r.pipeline <> :pipeline
-ORDER BY r.pipeline;
+SELECT DISTINCT r.project, r.pipeline FROM lineage AS l JOIN run AS r ON r.number = l.run
+WHERE l.kind = 'table' AND l.direction = 'out' AND l.name = :name AND r.state = 'published'
+AND (r.pipeline <> :pipeline OR r.project NOT IN (:project, ''))
+ORDER BY r.pipeline, r.project;
 
--- readers_of_table --
-SELECT DISTINCT r.pipeline FROM lineage AS l JOIN run AS r ON r.number = l.run
+-- other_readers --
+-- The pipelines beside one that read a table, each with its last run that did.
+SELECT r.project, r.pipeline, max(r.number), max(r.ended) FROM lineage AS l JOIN run AS r ON r.number = l.run
 WHERE l.kind = 'table' AND l.direction = 'in' AND l.name = :name
-ORDER BY r.pipeline;
-
--- readers_and_when --
--- The pipelines that read a table, each with its last run that did.
-SELECT r.pipeline, max(r.number), max(r.ended) FROM lineage AS l JOIN run AS r ON r.number = l.run
-WHERE l.kind = 'table' AND l.direction = 'in' AND l.name = :name
-GROUP BY r.pipeline
-ORDER BY r.pipeline;
+AND (r.pipeline <> :pipeline OR r.project NOT IN (:project, ''))
+GROUP BY r.project, r.pipeline
+ORDER BY r.pipeline, r.project;
 
 -- published_recipes --
 -- What the keys of a pipeline's steps were made of in the last run that published.
 SELECT recipes FROM run
-WHERE pipeline = :pipeline AND onto = :onto AND state = 'published'
+WHERE pipeline = :pipeline AND (project IN (:project, '') OR :project = '')
+AND onto = :onto AND state = 'published'
 ORDER BY number DESC
 LIMIT 1;
 
@@ -203,25 +212,33 @@ LIMIT 1;
 SELECT step, seconds, cpu FROM (
     SELECT s.step, s.seconds, s.cpu, row_number() OVER (PARTITION BY s.step ORDER BY s.run DESC) AS place
     FROM step_result AS s JOIN run AS r ON r.number = s.run
-    WHERE r.pipeline = :pipeline AND r.state = 'published' AND s.outcome = 'computed' AND s.seconds IS NOT NULL
+    WHERE r.pipeline = :pipeline AND (r.project IN (:project, '') OR :project = '')
+    AND r.state = 'published' AND s.outcome = 'computed' AND s.seconds IS NOT NULL
 ) AS ranked
 WHERE place <= 5;
 
 -- last_run --
-SELECT number, pipeline, module, state, onto, branch, base, outcome, parameters, environment, author, began, ended, resumes, commit_id, because
-FROM run WHERE pipeline = :pipeline ORDER BY number DESC LIMIT 1;
+SELECT number, pipeline, module, state, onto, branch, base, outcome, parameters, environment, author, began, ended, resumes, commit_id, because, project
+FROM run WHERE pipeline = :pipeline AND (project IN (:project, '') OR :project = '')
+ORDER BY number DESC LIMIT 1;
 
 -- pipelines_run --
--- Each name once, found by jumping along the index: a million runs cost no more than a hundred.
+-- Each pipeline of each project once, found by jumping along the index: a million runs cost no more than a hundred.
 WITH RECURSIVE name (pipeline) AS (
     SELECT min(pipeline) FROM run
     UNION ALL
     SELECT (SELECT min(r.pipeline) FROM run AS r WHERE r.pipeline > name.pipeline) FROM name WHERE name.pipeline IS NOT NULL
+), made (pipeline, project) AS (
+    SELECT name.pipeline, (SELECT min(r.project) FROM run AS r WHERE r.pipeline = name.pipeline)
+    FROM name WHERE name.pipeline IS NOT NULL
+    UNION ALL
+    SELECT made.pipeline, (SELECT min(r.project) FROM run AS r WHERE r.pipeline = made.pipeline AND r.project > made.project)
+    FROM made WHERE made.project IS NOT NULL
 )
-SELECT pipeline FROM name WHERE pipeline IS NOT NULL;
+SELECT project, pipeline FROM made WHERE project IS NOT NULL ORDER BY pipeline, project;
 
 -- runs_after --
-SELECT number, pipeline, module, state, onto, branch, base, outcome, parameters, environment, author, began, ended, resumes, commit_id, because
+SELECT number, pipeline, module, state, onto, branch, base, outcome, parameters, environment, author, began, ended, resumes, commit_id, because, project
 FROM run WHERE number > :number ORDER BY number LIMIT :limit;
 
 -- unfinished_by_state --

@@ -19,4 +19,5 @@ SELECT min(day) FROM table_read;
 -- What computing its steps took, in all runs since, also in those that failed.
 SELECT count(DISTINCT r.number), coalesce(sum(s.seconds), 0), coalesce(sum(s.cpu), 0)
 FROM run AS r JOIN step_result AS s ON s.run = r.number
-WHERE r.pipeline = :pipeline AND r.onto = 'main' AND r.began >= :since AND s.outcome = 'computed';
+WHERE r.pipeline = :pipeline AND (r.project IN (:project, '') OR :project = '')
+AND r.onto = 'main' AND r.began >= :since AND s.outcome = 'computed';
