@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.run.conftest import Project
 
 from pilotline.cli.main import main
 from pilotline.factory.alerting import Alerting
@@ -15,7 +16,6 @@ from pilotline.run.lineage import downstream, made_of, upstream
 from pilotline.run.opening import open_lake_here
 from pilotline.run.records import SQL, PipelineOf, Records
 from pilotline.run.usage import use_of_tables
-from tests.run.conftest import Project
 
 if TYPE_CHECKING:
     from pathlib import Path
