@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 import pilotline
+from pilotline.factory.upgrading import COMPONENTS
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "src" / "pilotline"
@@ -186,6 +187,23 @@ def tracked_files() -> list[Path]:
     folders = [ROOT / name for name in ("src", "docs", "tests", "benchmarks", "examples", ".ci")]
     within = [path for folder in folders for path in folder.rglob("*") if not made & set(path.parts)]
     return [*ROOT.glob("*.md"), ROOT / "Makefile", ROOT / "pyproject.toml", *within]
+
+
+def test_upgrades_know_of_every_component_of_the_database():
+    named = {
+        name
+        for path in (ROOT / "src/pilotline").rglob("*.py")
+        for name in re.findall(r'database\.register\("(\w+)"', path.read_text(encoding="utf-8"))
+    }
+    assert named == set(COMPONENTS)
+
+
+def test_statements_go_on_where_a_newer_version_has_added_columns():
+    statements = {
+        path.name: re.findall(r"(?i)insert into \w+\s*(?:values|select)|select \*", path.read_text(encoding="utf-8"))
+        for path in (ROOT / "src/pilotline").rglob("*.sql")
+    }
+    assert {name: found for name, found in statements.items() if found} == {}
 
 
 def test_the_project_speaks_of_itself_alone():

@@ -90,15 +90,6 @@ def test_a_catalog_goes_back_to_each_earlier_schema_and_forward_again(again):
     assert forward.table(ORDERS, "more").comment == "sold"
 
 
-def test_a_schema_that_is_newer_than_the_program_is_left_alone(again):
-    lake, database = again
-    lake().tables("main")
-    old = database(1)
-    with pytest.raises(LakeTooNew), old.reading():
-        raise AssertionError
-    old.close()
-
-
 def test_there_is_no_way_back_before_the_first_schema(again):
     lake, _ = again
     made = lake()

@@ -59,6 +59,8 @@ def run(args: Namespace, out: Out) -> int:
     from pilotline.factory.releases import Releases
     from pilotline.factory.scheduling import Scheduler, Schedules
     from pilotline.factory.supervising import Workers
+    from pilotline.factory.upgrading import COMPONENTS
+    from pilotline.lake.attending import attending
     from pilotline.run.opening import lake_of
     from pilotline.run.projects import project_of
     from pilotline.server.listening import address_of, listen, serve
@@ -91,7 +93,14 @@ def run(args: Namespace, out: Out) -> int:
     # A signal never raises: it might hit an import, and leave its lock to nobody. What serves hears it, or finds it here.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: asked.set())
-    with listen(args.host, args.port, expose=args.expose) as listening:
+    left_behind: list[PilotlineError] = []
+
+    def leave(error: PilotlineError) -> None:
+        left_behind.append(error)
+        asked.set()
+
+    attended = attending(lake.database, "factory", COMPONENTS, too_new=leave)
+    with attended, listen(args.host, args.port, expose=args.expose) as listening:
         address = address_of(listening)
         try:
             for job in jobs:
@@ -110,6 +119,8 @@ def run(args: Namespace, out: Out) -> int:
             for job in jobs:
                 if job.ident is not None:
                     job.join()
+    if left_behind:
+        raise left_behind[0]
     out.say("stopped")
     return 0
 

@@ -3,7 +3,8 @@
 pilotline lake check           is every file there that a table is made of?
 pilotline lake sweep           what would be removed
 pilotline lake sweep --do      remove it
-pilotline lake schema          which versions the database's own tables have
+pilotline lake schema          which versions the database's own tables have, and which processes are at work on them
+pilotline lake schema --finish finish an upgrade, where no process of an older Pilotline is left
 
 A sweep gives up states of tables that no branch, no tag and no moment of the last 30 days sees, and removes files that
 nothing has named for a day.
@@ -35,6 +36,9 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("action", choices=("check", "sweep", "schema"), metavar="ACTION", help="check, sweep or schema")
     parser.add_argument("--component", metavar="NAME", help="schema: of which part of Pilotline")
     parser.add_argument("--back-to", type=int, metavar="VERSION", help="schema: step back, for an older Pilotline")
+    parser.add_argument(
+        "--finish", action="store_true", help="schema: finish an upgrade that waited for older processes"
+    )
     parser.add_argument("--deep", action="store_true", help="check: open each data file and count its rows")
     parser.add_argument("--do", action="store_true", help="sweep: do it; without it nothing is removed")
     parser.add_argument("--keep", default="30d", metavar="TIME", help="sweep: how long each state can be read (30d)")
@@ -58,20 +62,60 @@ def run(args: Namespace, out: Out) -> int:
 
 
 def _schema(lake: Lake, args: Namespace, out: Out) -> int:
-    versions = lake.database.versions()
+    from pilotline.factory.upgrading import COMPONENTS
+    from pilotline.lake.errors import UpgradeWaits
+    from pilotline.lake.migrating import processes
+
+    database = lake.database
+    for component, scripts in COMPONENTS.items():
+        database.register(component, scripts)
+    versions = database.versions()
     if args.back_to is not None:
         if args.component not in versions:
             raise UsageError(
                 f"--back-to needs a --component: {', '.join(versions)}",
                 try_next=f"pilotline lake schema --component {next(iter(versions), 'lake')} --back-to {args.back_to}",
             )
-        lake.database.step_back(args.component, args.back_to)
-        versions = lake.database.versions()
+        database.step_back(args.component, args.back_to)
+        versions = database.versions()
         out.say(
             f"{args.component} is as version {versions[args.component]} knows it; this Pilotline brings it forward again"
         )
-    out.table(["component", "version"], [[name, str(version)] for name, version in versions.items()])
-    out.document({"versions": versions})
+    elif args.finish:
+        if older := database.finish_upgrade():
+            raise UpgradeWaits(database.where, [f"{each.name} ({each.version})" for each in older])
+        versions = database.versions()
+    with database.reading() as tx:
+        working = processes(tx)
+    waiting = {name: len(COMPONENTS[name]) for name in COMPONENTS if versions.get(name, 0) < len(COMPONENTS[name])}
+    told = {
+        name: f"{version}, the upgrade to {waiting[name]} waits for older processes"
+        if name in waiting
+        else str(version)
+        for name, version in versions.items()
+    }
+    out.table(["component", "version"], [[name, said] for name, said in told.items()])
+    if working:
+        out.table(
+            ["at work", "pilotline", "since"],
+            [[each.name, each.version, f"{each.began:%Y-%m-%d %H:%M}"] for each in working],
+        )
+    out.document(
+        {
+            "versions": versions,
+            "waiting": waiting,
+            "processes": [
+                {
+                    "name": each.name,
+                    "pilotline": each.version,
+                    "knows": each.knows,
+                    "began": each.began.isoformat(),
+                    "until": each.until.isoformat(),
+                }
+                for each in working
+            ],
+        }
+    )
     return 0
 
 

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 NAME = "run"
 HELP = "run a pipeline on a branch of its own, check it, publish it"
+#: Seconds; a run that takes no longer does not say in the database that it goes on.
+_SHORT = 2.0
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -76,9 +78,12 @@ def _plan_and_run(args: Namespace, out: Out, asked_for: str) -> int:
         refuse_held(made)
         found = note_standing(opened, asked, asked_for)
         return _nothing(found or {}, out)
+    from pilotline.lake.attending import attending
     from pilotline.run.carrying import carry_out
+    from pilotline.run.components import COMPONENTS
 
-    with out.progress(f"run {made.pipeline.name}") as progress:
+    attended = attending(opened.lake.database, "run", COMPONENTS, after=_SHORT)
+    with attended, out.progress(f"run {made.pipeline.name}") as progress:
         teller = _Teller(made, out, progress)
         outcome = carry_out(made, opened.lake, opened.around, teller.hear, fresh=args.fresh, timeout=args.timeout)
     _print(made, outcome, out)

@@ -52,6 +52,8 @@ def run(args: Namespace, out: Out) -> int:
         UsageError: the port cannot be one, or what serves is not installed.
     """
     from pilotline.cli.lakes import open_here
+    from pilotline.lake.attending import attending
+    from pilotline.run.components import COMPONENTS
     from pilotline.server.listening import address_of, listen, serve
     from pilotline.server.tokens import token_from
 
@@ -63,7 +65,8 @@ def run(args: Namespace, out: Out) -> int:
     lake, _ = open_here()
     served = served_by(lake, token)
     # Ctrl-C is how it usually ends.
-    with listen(args.host, args.port, expose=args.expose) as listening, suppress(KeyboardInterrupt):
+    attended = attending(lake.database, "serve", COMPONENTS)
+    with attended, listen(args.host, args.port, expose=args.expose) as listening, suppress(KeyboardInterrupt):
         address = address_of(listening)
         out.say(f"the tables are served at {address}, for reading, until Ctrl-C")
         out.say(f"  token: {f'as in {token.given_by}' if token.given_by else token.secret}")

@@ -42,7 +42,9 @@ def run(args: Namespace, out: Out) -> int:
     from pilotline.domain.errors import UsageError
     from pilotline.factory.ledger import Ledger
     from pilotline.factory.releases import Releases, opening_for
-    from pilotline.factory.worker import Worker
+    from pilotline.factory.upgrading import COMPONENTS
+    from pilotline.factory.worker import Worker, worker_name
+    from pilotline.lake.attending import Attendance
     from pilotline.run.opening import lake_of
     from pilotline.run.projects import project_of
 
@@ -53,9 +55,10 @@ def run(args: Namespace, out: Out) -> int:
     lake = lake_of(project)
     # Not for the user's code: what it finds in the environment counts in its keys.
     parent = os.environ.pop("PILOTLINE_PARENT", "")
+    name, lease = worker_name(), timedelta(seconds=args.lease)
     worker = Worker(
-        Ledger(lake.database), project=str(project.folder), lease=timedelta(seconds=args.lease),
-        grace=timedelta(seconds=args.grace), opening=opening_for(Releases(lake.database, lake.storage), project.own),
+        Ledger(lake.database), project=str(project.folder), lease=lease, name=name,
+        attendance=Attendance(lake.database, f"worker {name}", COMPONENTS, lease=lease), grace=timedelta(seconds=args.grace), opening=opening_for(Releases(lake.database, lake.storage), project.own),
         heard=teller.hear, parent=int(parent) if parent else None,
     )  # fmt: skip
     out.say(f"worker {worker.name}")

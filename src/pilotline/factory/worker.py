@@ -24,8 +24,9 @@ from dataclasses import asdict, dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final, Literal
 
+from pilotline.domain.errors import LakeError
 from pilotline.factory.fulfilling import End, fulfil, open_folder
-from pilotline.lake.errors import DatabaseUnreachable, LakeBusy
+from pilotline.lake.errors import DatabaseUnreachable, LakeBusy, LakeTooNew
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from pilotline.domain.orders import Claim, Order, OrderState
     from pilotline.factory.fulfilling import Opening
     from pilotline.factory.ledger import Ledger
+    from pilotline.lake.attending import Attendance
 
 __all__ = ["LEASE", "Settled", "Worker", "worker_name"]
 
@@ -76,6 +78,7 @@ class Worker:
         heard: is told when an order is claimed, settled, and when the database does not answer.
         name: of the worker.
         parent: the process that started it; where that is gone, it stops as if it had been told to.
+        attendance: says in the database that it is here.
     """
 
     def __init__(
@@ -89,8 +92,10 @@ class Worker:
         heard: Callable[[Claim | Settled | PilotlineError], None] = lambda _: None,
         name: str = "",
         parent: int | None = None,
+        attendance: Attendance | None = None,
     ) -> None:
         self.name = name or worker_name()
+        self._attendance = attendance
         self._parent = parent
         self._ledger = ledger
         self._project = project
@@ -113,11 +118,13 @@ class Worker:
 
         Raises:
             DatabaseUnreachable: with ``once`` or ``drain``, where the database did not answer at first.
+            LakeTooNew: an upgrade left this code behind; what it held is taken over when its lease runs out.
         """
         count, wait, reached = 0, _LOOK, False
         with self._listening():
             while not self._told_to_stop():
                 try:
+                    self._attend()
                     claim = self._ledger.claim(self.name, self._lease, project=self._project)
                     wait, reached = _LOOK, True
                 except (LakeBusy, DatabaseUnreachable) as error:
@@ -135,19 +142,32 @@ class Worker:
                     break
                 if claim is None:
                     self._pause(wait)
+            if self._attendance is not None:
+                with suppress(LakeError):
+                    self._attendance.leave()
         return count
 
     def _carry(self, claim: Claim) -> None:
         began = time.monotonic()
         self._heard(claim)
         attempt = _Attempt(self._ledger, claim, self._opening, began)
-        while not attempt.ended(_LOOK / 2):
-            self._told_to_stop()
-            if self._signals > 1 or (self._signals and time.monotonic() > self._stop_at):
-                attempt.stop("given back")
-            attempt.look_after()
-        state, because = self._settle(attempt)
+        try:
+            while not attempt.ended(_LOOK / 2):
+                self._told_to_stop()
+                if self._signals > 1 or (self._signals and time.monotonic() > self._stop_at):
+                    attempt.stop("given back")
+                attempt.look_after()
+                with suppress(LakeBusy, DatabaseUnreachable):
+                    self._attend()
+            state, because = self._settle(attempt)
+        except LakeTooNew:
+            attempt.end()
+            raise
         self._heard(Settled(order=claim.order, state=state, because=because, seconds=time.monotonic() - began))
+
+    def _attend(self) -> None:
+        if self._attendance is not None:
+            self._attendance.look()
 
     def _settle(self, attempt: _Attempt) -> tuple[OrderState | Literal["lost"], str]:
         """Write down how a try ended; where the database does not answer, for as long as the lease may still hold."""
@@ -271,6 +291,12 @@ class _Attempt:
         self._kill_at = time.monotonic() + _PATIENCE
         with suppress(ProcessLookupError, PermissionError):
             os.kill(self._pid, signal.SIGTERM)
+
+    def end(self) -> None:
+        """See to it at once that nothing of it goes on."""
+        self._kill()
+        with suppress(ChildProcessError):
+            os.waitpid(self._pid, 0)
 
     def _kill(self) -> None:
         with suppress(ProcessLookupError, PermissionError):

@@ -2,34 +2,39 @@
 
 Readers see one state for as long as their block lasts. Writers take the write lock at the start of theirs, so what they
 read in it is what they change. Other layers keep their rows in the same database, each under a name of its own with its
-own list of migrations, so that one transaction can hold rows of several.
+own list of migrations, so that one transaction can hold rows of several. Each transaction asks first whether the tables
+still serve this code: a newer Pilotline may have taken away what it uses.
 """
 
 from __future__ import annotations
 
 import os
-import re
 import sqlite3
 import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from pilotline.lake.errors import LakeBusy, LakeDamaged, LakeTooNew, NoRoom
+from pilotline.lake.errors import LakeBusy, LakeDamaged, NoRoom
+from pilotline.lake.migrating import (
+    MIGRATIONS,
+    OLDEST,
+    advance,
+    make,
+    may_advance,
+    named_statements,
+    processes_waited_for,
+    refuse_too_new,
+    undo,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Generator, Mapping, Sequence
     from contextlib import AbstractContextManager
     from pathlib import Path
 
-__all__ = ["Database", "Session", "SqliteDatabase", "named_statements", "statements_of", "undo"]
+    from pilotline.lake.migrating import Process
 
-_NAME = re.compile(r"^-- (\w+) --$", re.MULTILINE)
-
-
-def named_statements(path: Path) -> dict[str, str]:
-    """The statements of a file, each under its ``-- name --`` line."""
-    parts = _NAME.split(path.read_text(encoding="utf-8"))
-    return dict(zip(parts[1::2], (part.strip() for part in parts[2::2]), strict=True))
+__all__ = ["Database", "Session", "SqliteDatabase", "named_statements"]
 
 
 class Session:
@@ -61,7 +66,14 @@ class Database(Protocol):
         ...
 
     def register(self, component: str, migrations: Sequence[Path]) -> None:
-        """Say which scripts, one a version, make the tables of a component; run at the next use where missing."""
+        """Say which scripts, one a version, make the tables of a component; run at the next use where missing.
+
+        One whose name ends in ``.after.sql`` waits until no process is at work whose code does not know it.
+        """
+        ...
+
+    def finish_upgrade(self) -> tuple[Process, ...]:
+        """Run the scripts that waited for processes of older code; gives those that they wait for still."""
         ...
 
     def reading(self) -> AbstractContextManager[Session]:
@@ -101,7 +113,7 @@ class SqliteDatabase:
         self.path = path
         self._wait = wait
         self._local = threading.local()
-        self._migrations: dict[str, tuple[Sequence[Path], bool]] = {}
+        self._migrations: dict[str, tuple[Sequence[Path], bool]] = {"database": (MIGRATIONS, False)}
         self._lock = threading.Lock()
 
     @property
@@ -119,6 +131,13 @@ class SqliteDatabase:
         with self._lock:
             self._migrations[component] = (tuple(migrations), False)
 
+    def finish_upgrade(self) -> tuple[Process, ...]:
+        """See ``Database.finish_upgrade``."""
+        with self._lock:
+            self._migrations = {name: (scripts, False) for name, (scripts, _) in self._migrations.items()}
+        with self.reading() as tx:
+            return processes_waited_for(tx, {name: scripts for name, (scripts, _) in self._migrations.items()})
+
     @contextmanager
     def reading(self) -> Generator[Session, None, None]:
         """One state of the database, whatever others write meanwhile."""
@@ -130,6 +149,7 @@ class SqliteDatabase:
             connection.execute("BEGIN")
         try:
             with _as_lake_errors(self.where):
+                self._refuse_too_new(connection)
                 yield _session(connection)
         finally:
             connection.rollback()
@@ -142,6 +162,7 @@ class SqliteDatabase:
             connection.execute("BEGIN IMMEDIATE")
         try:
             with _as_lake_errors(self.where):
+                self._refuse_too_new(connection)
                 yield _session(connection)
                 connection.commit()
         except BaseException:
@@ -192,49 +213,33 @@ class SqliteDatabase:
             connection.create_function("least", 2, min, deterministic=True)
         return connection
 
+    def _refuse_too_new(self, connection: sqlite3.Connection) -> None:
+        if oldest := connection.execute(OLDEST).fetchall():
+            refuse_too_new(oldest, {name: len(scripts) for name, (scripts, _) in self._migrations.items()}, self.where)
+
     def _migrate(self, connection: sqlite3.Connection, component: str) -> None:
-        migrations, _ = self._migrations[component]
+        scripts, _ = self._migrations[component]
+        tx = _session(connection)
         with _as_lake_errors(self.where):
-            version = _version(connection, component)
-            if version < len(migrations):
+            if not _known(connection) or may_advance(tx, component, scripts):
                 connection.execute("BEGIN IMMEDIATE")
                 try:
-                    connection.execute(
-                        "CREATE TABLE IF NOT EXISTS schema_version (component TEXT PRIMARY KEY, version INTEGER NOT NULL)"
-                    )
-                    version = _version(connection, component)  # another process may have been first
-                    for script in migrations[version:]:
-                        for statement in statements_of(script, _WORDS):
-                            connection.execute(statement)
-                    connection.execute(
-                        "INSERT INTO schema_version VALUES (?, ?)"
-                        " ON CONFLICT (component) DO UPDATE SET version = max(version, excluded.version)",
-                        (component, len(migrations)),
-                    )
+                    make(tx)
+                    advance(tx, component, scripts, _WORDS, self.where)
                     connection.commit()
                 except BaseException:
                     connection.rollback()
                     raise
-        if version > len(migrations):
-            raise LakeTooNew(
-                f"{self.path} has version {version} of its {component} tables, this Pilotline knows {len(migrations)}",
-                try_next="uv tool upgrade pilotline",
-                path=str(self.path),
-            )
         with self._lock:
-            self._migrations[component] = (migrations, True)
+            self._migrations[component] = (scripts, True)
 
 
 def _session(connection: sqlite3.Connection) -> Session:
     return Session(lambda statement, values: connection.execute(statement, dict(values)).fetchall())
 
 
-def _version(connection: sqlite3.Connection, component: str) -> int:
-    known = connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'schema_version'").fetchone()
-    if known is None:
-        return 0
-    row = connection.execute("SELECT version FROM schema_version WHERE component = ?", (component,)).fetchone()
-    return int(row[0]) if row else 0
+def _known(connection: sqlite3.Connection) -> bool:
+    return connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'schema_version'").fetchone() is not None
 
 
 #: What the databases say differently, and how SQLite says it.
@@ -244,45 +249,6 @@ _WORDS = {
     "{random_id}": "lower(hex(randomblob(6)))",
     "{without_rowid}": "WITHOUT ROWID",
 }
-
-
-def statements_of(script: Path, words: Mapping[str, str]) -> Iterator[str]:
-    """The statements of a migration, each with its words in braces as a database says them."""
-    text = script.read_text(encoding="utf-8")
-    for word, said in words.items():
-        text = text.replace(word, said)
-    statement = ""
-    for line in text.splitlines(keepends=True):
-        statement += line
-        if sqlite3.complete_statement(statement):
-            yield statement
-            statement = ""
-
-
-def undo(
-    tx: Session, migrations: Sequence[Path], component: str, version: int, where: str, words: Mapping[str, str]
-) -> None:
-    """Run the ways back from the version that there is; each script ``x.sql`` has its own in ``x.down.sql``.
-
-    Raises:
-        LakeTooNew: one has none, or the tables are of a version that is not known.
-    """
-    ((now,),) = tx.execute("SELECT version FROM schema_version WHERE component = :component", component=component)
-    back = [script.with_suffix(".down.sql") for script in reversed(migrations[version:now])]
-    if now > len(migrations) or not all(script.exists() for script in back):
-        raise LakeTooNew(
-            f"{where} has version {now} of its {component} tables, and there is no way back to {version}",
-            try_next="uv tool upgrade pilotline",
-            path=where,
-        )
-    for script in back:
-        for statement in statements_of(script, words):
-            tx.execute(statement)
-    tx.execute(
-        "UPDATE schema_version SET version = :version WHERE component = :component",
-        version=min(version, now),
-        component=component,
-    )
 
 
 _NO_ROOM: Final = frozenset(

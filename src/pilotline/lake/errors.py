@@ -32,7 +32,8 @@ LakeError                    PL200
 ├── BadProperty              PL247  a property that Pilotline itself sets
 ├── FilesElsewhere           PL248  other engines would look for files where the lake lay before
 ├── RowsWent                 PL249  more than added rows, where only those are asked for
-└── NoRoom                   PL250  the disk is full, or may not be written to
+├── NoRoom                   PL250  the disk is full, or may not be written to
+└── UpgradeWaits             PL591  processes of an older Pilotline are still at work
 """
 
 from __future__ import annotations
@@ -44,6 +45,8 @@ from typing import TYPE_CHECKING, Final
 from pilotline.domain.errors import LakeError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from pilotline.domain.tables import TableName
 
 __all__ = [
@@ -78,6 +81,7 @@ __all__ = [
     "StorageUnreachable",
     "Tainted",
     "UndoConflict",
+    "UpgradeWaits",
 ]
 
 #: What a disk says that is full, or that may not be written to.
@@ -253,6 +257,20 @@ class LakeTooNew(LakeError):
     """The lake was written by a newer Pilotline."""
 
     code = "PL218"
+
+
+class UpgradeWaits(LakeError):
+    """Processes of an older Pilotline are at work on tables that they could not use any more afterwards."""
+
+    code = "PL591"
+
+    def __init__(self, where: str, older: Sequence[str]) -> None:
+        super().__init__(
+            f"the upgrade of {where} waits for what an older Pilotline still does there: {', '.join(older)}",
+            try_next="stop or upgrade them: pilotline lake schema names them; one that died counts as gone after its lease",
+            path=where,
+            processes=list(older),
+        )
 
 
 class NotItsParent(LakeError):

@@ -14,14 +14,26 @@ from contextlib import contextmanager, suppress
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
-from pilotline.lake.database import Session, statements_of, undo
-from pilotline.lake.errors import DatabaseUnreachable, LakeBusy, LakeTooNew
+from pilotline.lake.database import Session
+from pilotline.lake.errors import DatabaseUnreachable, LakeBusy
+from pilotline.lake.migrating import (
+    MIGRATIONS,
+    OLDEST,
+    advance,
+    make,
+    may_advance,
+    processes_waited_for,
+    refuse_too_new,
+    undo,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping, Sequence
     from pathlib import Path
 
     import psycopg
+
+    from pilotline.lake.migrating import Process
 
 __all__ = ["PostgresDatabase"]
 
@@ -64,7 +76,7 @@ class PostgresDatabase:
         self._wait = wait
         self._idle = idle
         self._local = threading.local()
-        self._migrations: dict[str, tuple[Sequence[Path], bool]] = {}
+        self._migrations: dict[str, tuple[Sequence[Path], bool]] = {"database": (MIGRATIONS, False)}
         self._lock = threading.Lock()
         self._opened: list[tuple[int, psycopg.Connection]] = []
 
@@ -91,6 +103,13 @@ class PostgresDatabase:
         with self._lock:
             self._migrations[component] = (tuple(migrations), False)
 
+    def finish_upgrade(self) -> tuple[Process, ...]:
+        """See ``Database.finish_upgrade``."""
+        with self._lock:
+            self._migrations = {name: (scripts, False) for name, (scripts, _) in self._migrations.items()}
+        with self.reading() as tx:
+            return processes_waited_for(tx, {name: scripts for name, (scripts, _) in self._migrations.items()})
+
     @contextmanager
     def reading(self) -> Generator[Session, None, None]:
         """One state of the database, whatever others write meanwhile."""
@@ -100,7 +119,7 @@ class PostgresDatabase:
             return
         try:
             with self._as_lake_errors():
-                connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+                self._begin(connection, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;", OLDEST)
                 yield _session(connection)
         finally:
             _roll_back(connection)
@@ -111,7 +130,7 @@ class PostgresDatabase:
         connection = self._connection()
         try:
             with self._as_lake_errors():
-                self._begin(connection)
+                self._begin(connection, self._lock_all(), OLDEST)
                 yield _session(connection)
                 connection.execute("COMMIT")
         except BaseException:
@@ -136,10 +155,17 @@ class PostgresDatabase:
             connection.close()
         self._local.connection = None
 
-    def _begin(self, connection: psycopg.Connection) -> None:
-        connection.execute("BEGIN")
-        connection.execute(f"SET LOCAL lock_timeout = {int(self._wait * 1000)}".encode())
-        connection.execute("SELECT pg_advisory_xact_lock(%s)", (_LOCK,))
+    def _lock_all(self) -> str:
+        wait = f"SET LOCAL lock_timeout = {int(self._wait * 1000)}"
+        return f"BEGIN; {wait}; SELECT pg_advisory_xact_lock({_LOCK});"
+
+    def _begin(self, connection: psycopg.Connection, *statements: str) -> None:
+        """Begin a transaction in one round trip; the last statement gives the oldest code that the tables serve."""
+        cursor = connection.execute(" ".join(statements).encode(), prepare=False)
+        while cursor.nextset():
+            pass
+        if oldest := cursor.fetchall():
+            refuse_too_new(oldest, {name: len(scripts) for name, (scripts, _) in self._migrations.items()}, self.where)
 
     def _connection(self) -> psycopg.Connection:
         connection = self._open()
@@ -200,36 +226,20 @@ class PostgresDatabase:
         connection.execute(f"SELECT {calls}".encode())
 
     def _migrate(self, connection: psycopg.Connection, component: str) -> None:
-        migrations, _ = self._migrations[component]
+        scripts, _ = self._migrations[component]
+        tx = _session(connection)
         with self._as_lake_errors():
-            version = _version(connection, component)
-            if version < len(migrations):
-                self._begin(connection)
+            if not _known(connection) or may_advance(tx, component, scripts):
+                connection.execute(self._lock_all().encode(), prepare=False)
                 try:
-                    connection.execute(
-                        "CREATE TABLE IF NOT EXISTS schema_version (component TEXT PRIMARY KEY, version INTEGER NOT NULL)"
-                    )
-                    version = _version(connection, component)  # another process may have been first
-                    for script in migrations[version:]:
-                        for statement in statements_of(script, _WORDS):
-                            connection.execute(_as_postgres(statement))
-                    connection.execute(
-                        "INSERT INTO schema_version VALUES (%s, %s)"
-                        " ON CONFLICT (component) DO UPDATE SET version = greatest(schema_version.version, excluded.version)",
-                        (component, len(migrations)),
-                    )
+                    make(tx)
+                    advance(tx, component, scripts, _WORDS, self.where)
                     connection.execute("COMMIT")
                 except BaseException:
                     _roll_back(connection)
                     raise
-        if version > len(migrations):
-            raise LakeTooNew(
-                f"{self.where} has version {version} of its {component} tables, this Pilotline knows {len(migrations)}",
-                try_next="uv tool upgrade pilotline",
-                path=self.where,
-            )
         with self._lock:
-            self._migrations[component] = (migrations, True)
+            self._migrations[component] = (scripts, True)
 
     @contextmanager
     def _as_lake_errors(self) -> Generator[None, None, None]:
@@ -303,10 +313,3 @@ def _roll_back(connection: psycopg.Connection) -> None:
 def _known(connection: psycopg.Connection) -> bool:
     row = connection.execute("SELECT to_regclass('schema_version')").fetchone()
     return row is not None and row[0] is not None
-
-
-def _version(connection: psycopg.Connection, component: str) -> int:
-    if not _known(connection):
-        return 0
-    row = connection.execute("SELECT version FROM schema_version WHERE component = %s", (component,)).fetchone()
-    return int(row[0]) if row else 0
