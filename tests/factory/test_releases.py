@@ -15,6 +15,7 @@ import pytest
 
 import services
 from pilotline.domain.orders import Ask, tries
+from pilotline.factory.committed import File
 from pilotline.factory.errors import DamagedRelease
 from pilotline.factory.fulfilling import _kind
 from pilotline.factory.ledger import Ledger
@@ -42,7 +43,7 @@ FILES = {"sums.py": MODULE, "sums.lock": b"# Python 3.11.0\n", "pilotline.toml":
 def released(home: Path, files=FILES) -> tuple[Releases, Release]:
     """A release, as a deploy leaves it."""
     lake, _ = open_lake_here(home)
-    archive = pack(files)
+    archive = pack({path: File(content=content) for path, content in files.items()})
     release = Release(
         id="abc123", project="shop", commit="f" * 40, ref="main", archive="releases/shop/abc123.tar.gz", size=len(archive),
         pipelines=(Released(name="sums", module="sums.py", lock="none", python="3.11"),), author="ann", at=datetime.now(UTC),

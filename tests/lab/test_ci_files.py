@@ -184,3 +184,13 @@ def test_files_are_written_once_and_again_when_they_change_but_never_over_an_edi
     assert "requirements.txt" in (folder / "Dockerfile").read_text(), "all or none"
     assert write_files(folder, files_for(folder, kinds=KINDS), force=True)
     assert "# mine" not in edited.read_text()
+
+
+def test_submodules_are_fetched_where_there_are_any(folder):
+    kinds = ("github", "jenkins", "circleci")
+    assert not [text for text in files_for(folder, kinds=kinds).values() if "submodule" in text]
+    (folder / ".gitmodules").touch()
+    files = files_for(folder, kinds=kinds)
+    assert all("submodule" in text for text in files.values())
+    workflow = yaml.safe_load(files[".github/workflows/pilotline.yml"])
+    assert workflow["jobs"]["pilotline"]["steps"][0]["with"]["submodules"] == "recursive"

@@ -319,3 +319,110 @@ def test_a_notebook_may_have_a_name_with_spaces(shop):
     with pytest.raises(PilotlineError, match=r"my notes: v2\.ipynb") as caught:
         land("spaced", shop.folder, Wishes(python=str(shop.python)), lambda _: None)
     assert caught.value.code == "PL560"
+
+
+HAND = (
+    '"""By hand."""\n\nfrom vendor.names import ONE\n\n\ndef one() -> int:\n    return ONE\n\n\n'
+    'def pipeline():\n    number = one()\n    return {"number": number}\n'
+)
+
+
+def by_hand(shop: Shop) -> None:
+    (shop.folder / "hand.py").write_text(HAND)
+    (shop.folder / "test_hand.py").write_text("import hand\n\n\ndef test_one():\n    assert hand.one() == 1\n")
+
+
+def land_by_hand(shop: Shop, **wishes: object):
+    return land("hand", shop.folder, Wishes(python=str(shop.python), ci=False, **wishes), lambda _: None)
+
+
+@pytest.fixture
+def bare(tmp_path, python, environments, monkeypatch) -> Shop:
+    """A repository with one commit, and a pipeline written by hand that is not in it."""
+    monkeypatch.setenv("PILOTLINE_ENVIRONMENTS", str(environments))
+    made = Shop(tmp_path, python)
+    (made.root / ".gitignore").write_text(".pilotline/\n__pycache__/\n")
+    made.git("add", ".gitignore")
+    made.git("commit", "-qm", "first")
+    (made.root / "vendor").mkdir()
+    (made.root / "vendor" / "names.py").write_text("ONE = 1\n")
+    by_hand(made)
+    return made
+
+
+def test_a_contract_keeps_its_line_ends_its_permissions_and_its_link(bare):
+    elsewhere = bare.root / "contracts" / "of_hand.toml"
+    elsewhere.parent.mkdir()
+    elsewhere.write_bytes(b'namespace = "shop"\r\nowner = "bob"\r\n')
+    elsewhere.chmod(0o640)
+    (bare.folder / "hand.toml").symlink_to("contracts/of_hand.toml")
+    land_by_hand(bare, owner="ann", schedule="0 6 * * *")
+    wanted = b'namespace = "shop"\r\nowner = "ann"\r\nschedule = "0 6 * * *"\r\n'
+    assert elsewhere.read_bytes() == wanted
+    assert (bare.folder / "hand.toml").is_symlink()
+    assert elsewhere.stat().st_mode & 0o777 == 0o640
+    assert not land_by_hand(bare).new
+
+
+def test_hooks_of_commits_are_not_called_and_one_of_pushes_is(bare, tmp_path):
+    subprocess.run(["git", "init", "-q", "--bare", str(tmp_path / "remote")], check=True)
+    bare.git("remote", "add", "origin", str(tmp_path / "remote"))
+    for hook in ("pre-commit", "commit-msg", "pre-push"):
+        path = bare.root / ".git" / "hooks" / hook
+        path.write_text(f"#!/bin/sh\necho 'not by {hook}' >&2\nexit 1\n")
+        path.chmod(0o755)
+    assert land_by_hand(bare).new
+    with pytest.raises(PilotlineError) as caught:
+        land_by_hand(bare, push="origin")
+    assert caught.value.code == "PL555"
+    assert "not by pre-push" in caught.value.message
+    (bare.root / ".git" / "hooks" / "pre-push").unlink()
+    landing = land_by_hand(bare, push="origin")
+    assert (landing.new, landing.pushed) == (False, "origin")
+    assert bare.git("ls-remote", "origin", "land/hand").split()[0] == landing.commit
+
+
+def test_a_shallow_clone_with_nothing_but_a_commit_checked_out_will_do(bare, tmp_path):
+    bare.git("add", "--all")
+    for number in range(3):
+        bare.git("commit", "-qm", f"number {number}", "--allow-empty")
+    clone = Shop.__new__(Shop)
+    clone.root = clone.folder = tmp_path / "clone"
+    clone.python = bare.python
+    subprocess.run(["git", "clone", "-q", "--depth", "1", f"file://{bare.root}", str(clone.root)], check=True)
+    clone.git("config", "user.name", "ann")
+    clone.git("config", "user.email", "ann@example.org")
+    clone.git("checkout", "-q", "--detach")
+    landing = land_by_hand(clone, push="origin")
+    assert clone.git("rev-parse", "--is-shallow-repository") == "true"
+    assert clone.git("rev-parse", "land/hand~1") == bare.git("rev-parse", "HEAD")
+    assert bare.git("rev-parse", "land/hand") == landing.commit
+    assert clone.git("branch", "--show-current") == ""
+
+
+def test_what_a_submodule_has_stays_there_and_must_be_what_is_pinned(bare, tmp_path):
+    other = Shop(tmp_path / "other", bare.python)
+    (other.root / "names.py").write_text("ONE = 1\n")
+    other.git("add", ".")
+    other.git("commit", "-qm", "theirs")
+    (bare.root / "vendor" / "names.py").unlink()
+    (bare.root / "vendor").rmdir()
+    bare.git("-c", "protocol.file.allow=always", "submodule", "--quiet", "add", str(other.root), "vendor")
+    bare.git("commit", "-qm", "vendor")
+    landing = land_by_hand(bare)
+    assert "vendor/names.py" not in landing.files
+    assert bare.git("ls-tree", "land/hand", "vendor").startswith("160000")
+    (bare.root / "vendor" / "names.py").write_text("ONE = 1  # and a remark\n")
+    with pytest.raises(PilotlineError) as caught:
+        land_by_hand(bare)
+    assert (caught.value.code, caught.value.facts["files"]) == ("PL567", ["vendor/names.py"])
+
+
+def test_what_nobody_can_sign_is_landed_and_said_to_be_unsigned(bare, capsys, monkeypatch):
+    bare.git("config", "commit.gpgSign", "true")
+    bare.git("config", "user.signingKey", "nobody")
+    monkeypatch.chdir(bare.folder)
+    assert main(["land", "hand", "--no-ci", "--python", str(bare.python)]) == 0
+    said = capsys.readouterr().out
+    assert "not signed: " in said
+    assert "git switch land/hand && git commit --amend --no-edit -S" in said

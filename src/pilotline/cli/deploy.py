@@ -43,6 +43,14 @@ def run(args: Namespace, out: Out) -> int:
     for each in release.pipelines:
         when = each.schedule or "when it is asked for"
         out.say(f"  {each.name}  {each.proof}, Python {each.python}, runs {when}")
+    if deployed.later is not None:
+        later = deployed.later
+        out.say(
+            out.styled(
+                f"  new orders are made from {later.id}, commit {later.commit[:8]}, which builds on it", "yellow"
+            )
+        )
+        out.say(f"  to go back: pilotline releases --use {release.id}")
     if deployed.without_lock:
         out.say(out.styled(f"  not landed, so not in it: {', '.join(deployed.without_lock)}", "yellow"))
     if deployed.built:
@@ -53,6 +61,7 @@ def run(args: Namespace, out: Out) -> int:
             "project": release.project,
             "commit": release.commit,
             "new": deployed.new,
+            "current": deployed.later is None,
             "bytes": release.size,
             "pipelines": [asdict(each) for each in release.pipelines],
             "without_lock": list(deployed.without_lock),

@@ -112,6 +112,10 @@ def _print(landing: Landing, out: Out) -> None:
         out.say(out.styled(f"  reads what is not in git: {', '.join(landing.missing)}", "yellow"))
         more = " ".join(f"--with {shlex.quote(path)}" for path in landing.missing)
         out.say(f"  to commit that too: pilotline land {landing.pipeline} {more}{' --push' if landing.pushed else ''}")
+    if landing.unsigned:
+        out.say(out.styled(f"  not signed: {landing.unsigned}", "yellow"))
+        sign = f"git switch {landing.branch} && git commit --amend --no-edit -S"
+        out.say(out.styled(f"  to sign it: {sign}", "yellow"))
     if landing.pushed:
         out.say(f"  pushed to {landing.pushed}: open a pull request for {landing.branch}")
         out.say("  after the merge: pilotline deploy, unless the CI does it")
@@ -128,6 +132,7 @@ def _as_json(landing: Landing) -> dict[str, object]:
         "branch": landing.branch,
         "commit": landing.commit,
         "new": landing.new,
+        "unsigned": landing.unsigned or None,
         "files": list(landing.files),
         "to_add": list(landing.to_add),
         "python": landing.python,

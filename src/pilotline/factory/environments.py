@@ -194,9 +194,9 @@ class Environments:
         if (place / _MARKER).exists() and python.exists():
             return python
         self.folder.mkdir(parents=True, exist_ok=True)
-        with alone(self.folder / f"{lock.key}.building"):
+        with alone(self.folder / f"{lock.key}.building") as held:
             if not ((place / _MARKER).exists() and python.exists()):
-                self._build(lock, place, python)
+                self._build(lock, place, python, held)
         return python
 
     def pytest_for(self, python: Path) -> Path:
@@ -211,10 +211,13 @@ class Environments:
         place = self.folder / f"pytest-{version}"
         if not (place / "ready").exists():
             self.folder.mkdir(parents=True, exist_ok=True)
-            with alone(self.folder / f"pytest-{version}.building"):
+            with alone(self.folder / f"pytest-{version}.building") as held:
                 if (place / "ready").exists():
                     return place
-                done = _uv("pip", "install", "--quiet", "--python", str(python), "--target", str(place), "pytest")
+                # What somebody who was killed left half installed would count as installed.
+                shutil.rmtree(place, ignore_errors=True)
+                words = ("pip", "install", "--quiet", "--python", str(python), "--target", str(place), "pytest")
+                done = _uv(*words, held=held)
                 if done.returncode:
                     raise BuildFailed(
                         f"pytest cannot be installed to run the tests with: {_end(done.stderr)}",
@@ -223,12 +226,12 @@ class Environments:
                 (place / "ready").touch()
         return place
 
-    def _build(self, lock: Lock, place: Path, python: Path) -> None:
+    def _build(self, lock: Lock, place: Path, python: Path, held: int) -> None:
         shutil.rmtree(place, ignore_errors=True)
         minor = ".".join(lock.python.split(".")[:2])
         # The same version where it is on this machine, one that is near, and only then one from elsewhere.
         for asked in ([lock.python, "--no-python-downloads"], [minor, "--no-python-downloads"], [lock.python]):
-            made = _uv("venv", "--quiet", "--no-project", "--python", *asked, str(place))
+            made = _uv("venv", "--quiet", "--no-project", "--python", *asked, str(place), held=held)
             if made.returncode == 0:
                 break
         else:
@@ -237,7 +240,7 @@ class Environments:
             file = place / "lock.txt"
             file.write_text(lock.text, encoding="utf-8")
             done = _uv(
-                "pip", "sync", "--quiet", "--require-hashes", "--python", str(python), str(file),
+                "pip", "sync", "--quiet", "--require-hashes", "--python", str(python), str(file), held=held,
             )  # fmt: skip
             if done.returncode:
                 shutil.rmtree(place, ignore_errors=True)
@@ -257,7 +260,8 @@ def _end(said: str) -> str:
     return "\n".join(f"  {line}" for line in said.strip().splitlines()[-_MOST_SAID:])
 
 
-def _uv(*words: str) -> subprocess.CompletedProcess[str]:
+def _uv(*words: str, held: int | None = None) -> subprocess.CompletedProcess[str]:
+    """Call uv; a lock that is held is held until it ends, even where who called it is killed before."""
     left_out = {"VIRTUAL_ENV", "CONDA_PREFIX", "PYTHONPATH", "PYTHONHOME", "UV_PROJECT_ENVIRONMENT"}
     env = {name: value for name, value in os.environ.items() if name not in left_out}
     # From a folder that is no project's, so that only what the user and the machine set counts.
@@ -270,12 +274,17 @@ def _uv(*words: str) -> subprocess.CompletedProcess[str]:
             env=env,
             cwd=nowhere,
             stdin=subprocess.DEVNULL,
+            pass_fds=() if held is None else (held,),
         )
 
 
 @contextmanager
-def alone(path: Path) -> Generator[None]:
-    """A block that one process at a time is in; a lock of the system's, which ends with its process."""
+def alone(path: Path) -> Generator[int]:
+    """A block that one process at a time is in; a lock of the system's, which ends with its process.
+
+    Yields:
+        The number of the open file that holds the lock: a process that inherits it holds the lock, too.
+    """
     with path.open("w", encoding="utf-8") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
-        yield
+        yield file.fileno()

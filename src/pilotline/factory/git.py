@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import io
 import os
-import posixpath
+import re
 import subprocess
-import tarfile
 import tempfile
+import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from pilotline.domain.errors import FactoryError, UsageError
 
@@ -18,7 +17,18 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from collections.abc import Set as AbstractSet
 
-__all__ = ["GitFailed", "NoRepository", "OnThatBranch", "Repository"]
+__all__ = ["Committed", "GitFailed", "NoRepository", "OnThatBranch", "Repository"]
+
+#: What git tells its hooks about the repository that it was called in, and what a caller may have set: another one is meant.
+_OF_A_REPOSITORY: Final = frozenset({
+    "GIT_ALTERNATE_OBJECT_DIRECTORIES", "GIT_COMMON_DIR", "GIT_DIR", "GIT_IMPLICIT_WORK_TREE", "GIT_INDEX_FILE",
+    "GIT_INTERNAL_SUPER_PREFIX", "GIT_NAMESPACE", "GIT_OBJECT_DIRECTORY", "GIT_PREFIX", "GIT_WORK_TREE",
+})  # fmt: skip
+#: Git holds the lock of a branch for milliseconds; whoever left one this old is gone.
+_STALE_SECONDS: Final = 300
+#: Somebody else may move the branch meanwhile, and again.
+_ATTEMPTS: Final = 5
+_SIGNING_SECONDS: Final = 60
 
 
 class NoRepository(UsageError):
@@ -40,6 +50,17 @@ class OnThatBranch(UsageError):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Committed:
+    """What came of a commit."""
+
+    id: str
+    #: It is not where the branch has these very files already.
+    new: bool
+    #: Why it is not signed, where git is set to sign.
+    unsigned: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Repository:
     """A git repository with a working tree."""
 
@@ -51,44 +72,70 @@ class Repository:
 
         Raises:
             NoRepository: there is none, or no git.
+            GitFailed: it is somebody else's, and git does not trust it.
         """
         try:
             done = subprocess.run(
-                ["git", "rev-parse", "--show-toplevel"], cwd=folder, capture_output=True, encoding="utf-8", check=False
-            )
+                ["git", "rev-parse", "--show-toplevel"], cwd=folder, capture_output=True, encoding="utf-8", check=False,
+                errors="surrogateescape", env=_surroundings(), stdin=subprocess.DEVNULL,
+            )  # fmt: skip
         except OSError:
             raise NoRepository("there is no git here", try_next="install git") from None
+        if "dubious ownership" in done.stderr:
+            said = done.stderr.strip()
+            trusted = re.search(r"git config --global --add safe\.directory .*", said)
+            raise GitFailed(
+                f"git does not trust the repository, which belongs to somebody else: {said.splitlines()[0]}",
+                try_next=trusted[0] if trusted else "see whose it is: ls -ld",
+                said=said,
+            )
         if done.returncode:
             raise NoRepository(f"{folder} is in no git repository", try_next=f"git init {folder}", folder=str(folder))
-        return cls(root=Path(done.stdout.strip()))
+        return cls(root=Path(done.stdout.removesuffix("\n")))
 
-    def ask(self, *words: str, stdin: bytes | None = None, index: str | None = None) -> str:
+    def ask(self, *words: str, stdin: bytes | None = None, index: str | None = None, tree: str | None = None) -> str:
         """What a git command prints.
+
+        Args:
+            words: of the command.
+            stdin: what it reads.
+            index: the file of another index than the user's.
+            tree: another working tree than the user's.
 
         Raises:
             GitFailed: it failed.
         """
-        done = self._run(words, stdin, index)
+        done = self._run(words, stdin, index, tree)
         if done.returncode:
             said = done.stderr.decode(errors="replace").strip()
             hint = "git config user.email YOU@EXAMPLE.ORG; git config user.name NAME" if "user.email" in said else ""
             raise GitFailed(
-                f"git {words[0]} failed: {said}", try_next=hint or f"see why in {self.root}: git status", said=said
+                f"git {_command(words)} failed: {said}",
+                try_next=hint or f"see why in {self.root}: git status",
+                said=said,
             )
         return done.stdout.decode(errors="surrogateescape").rstrip()
 
     def maybe(self, *words: str, stdin: bytes | None = None) -> str | None:
         """The same; None where it fails."""
-        done = self._run(words, stdin, None)
+        done = self._run(words, stdin, None, None)
         return None if done.returncode else done.stdout.decode(errors="surrogateescape").strip()
 
-    def _run(self, words: Sequence[str], stdin: bytes | None, index: str | None) -> subprocess.CompletedProcess[bytes]:
-        env = {name: value for name, value in os.environ.items() if not name.startswith("GIT_INDEX")}
+    def _run(
+        self, words: Sequence[str], stdin: bytes | None, index: str | None, tree: str | None
+    ) -> subprocess.CompletedProcess[bytes]:
+        env = _surroundings()
+        if tree is not None:
+            env["GIT_WORK_TREE"] = tree
         if index is not None:
             env["GIT_INDEX_FILE"] = index
         return subprocess.run(
             ["git", *words], cwd=self.root, capture_output=True, check=False, input=stdin or b"", env=env
         )
+
+    def _set(self, key: str) -> bool:
+        """Whether a switch of git's configuration is on."""
+        return self.maybe("config", "--type=bool", "--get", key) == "true"
 
     @property
     def head(self) -> str | None:
@@ -137,50 +184,25 @@ class Repository:
             for name in names
         )
 
+    def changed(self, under: str) -> tuple[str, ...]:
+        """Files that git knows and that differ from the commit that is checked out, in the index or beside it."""
+        words = ["status", "--porcelain", "-z", "--untracked-files=no", "--no-renames", "--", f":(literal){under}"]
+        return tuple(line[3:] for line in self.ask(*words).split("\0") if line)
+
     def tracked(self, path: str) -> bool:
         """Whether the commit that is checked out has a file."""
         return bool(self.head and self.maybe("cat-file", "-e", f"HEAD:{path}") is not None)
 
-    def files(self, commit: str, under: str = "") -> dict[str, bytes]:
-        """The files of a commit in a folder of it: path from there -> content.
-
-        Raises:
-            GitFailed: there is no such commit, or no such folder in it.
-        """
-        words = ("archive", "--format=tar", f"{commit}:{under}" if under else commit)
-        done = self._run(words, None, None)
-        if done.returncode:
-            said = done.stderr.decode(errors="replace").strip()
-            raise GitFailed(f"git archive failed: {said}", try_next="git log", said=said)
-        found: dict[str, bytes] = {}
-        links: dict[str, str] = {}
-        with tarfile.open(fileobj=io.BytesIO(done.stdout)) as archive:
-            for member in archive.getmembers():
-                if member.issym():
-                    links[member.name] = posixpath.normpath(
-                        posixpath.join(posixpath.dirname(member.name), member.linkname)
-                    )
-                elif member.isfile() and (file := archive.extractfile(member)) is not None:
-                    found[member.name] = file.read()
-        # A link is what it points to, in this commit; one that leads out of it has nothing to give elsewhere.
-        for _ in links:
-            for name, target in links.items():
-                within = {path for path in found if path.startswith(f"{target}/")}
-                found |= {f"{name}{path.removeprefix(target)}": found[path] for path in within}
-                if target in found:
-                    found[name] = found[target]
-        return found
-
-    def commit(self, branch: str, files: Mapping[str, bytes], message: str) -> tuple[str, bool]:
+    def commit(self, branch: str, files: Mapping[str, bytes], message: str) -> Committed:
         """Commit files to a branch that is not checked out, on top of what is there; nothing else is touched.
+
+        Hooks that look at a commit being made look at the index and the working tree. These are not what is committed, so
+        such hooks are not called. A commit is signed where git is set to, and can without asking.
 
         Args:
             branch: made where it is not there, from the commit that is checked out.
             files: path from the root -> content.
             message: of the commit.
-
-        Returns:
-            The commit, and whether it is new: it is not where the branch has these very files already.
 
         Raises:
             OnThatBranch: it is checked out, so that the working tree would no longer fit.
@@ -193,23 +215,93 @@ class Repository:
                 try_next="git switch main" if here == "here" else f"git -C {where} switch --detach",
                 branch=branch,
             )
-        head, tip = self.head, self.maybe("rev-parse", "--verify", "--quiet", f"refs/heads/{branch}^{{commit}}")
-        ahead = tip is not None and (head is None or self.maybe("merge-base", "--is-ancestor", head, tip) is not None)
-        base = tip if ahead else head
-        parents = [tip] if ahead and tip else [each for each in (tip, head) if each]
+        self._break_stale_lock(branch)
+        for attempt in range(1, _ATTEMPTS + 1):
+            head, tip = self.head, self.maybe("rev-parse", "--verify", "--quiet", f"refs/heads/{branch}^{{commit}}")
+            ahead = tip is not None and (head is None or self.within(head, tip))
+            tree = self._tree(tip if ahead else head, files)
+            if tip is not None and ahead and self.ask("rev-parse", f"{tip}^{{tree}}") == tree:
+                return Committed(id=tip, new=False)
+            parents = [tip] if ahead and tip else [each for each in (tip, head) if each]
+            commit, unsigned = self._commit_of(tree, parents, message.encode())
+            try:
+                self.ask("update-ref", "-m", "pilotline land", f"refs/heads/{branch}", commit, tip or "")
+            except GitFailed:
+                now = self.maybe("rev-parse", "--verify", "--quiet", f"refs/heads/{branch}^{{commit}}")
+                if now == tip or attempt == _ATTEMPTS:
+                    raise
+                continue
+            return Committed(id=commit, new=True, unsigned=unsigned)
+        raise AssertionError("the last attempt returns or raises")
+
+    def within(self, earlier: str, later: str) -> bool:
+        """Whether a commit is among those that another one builds on; no where one of the two is not here."""
+        return self.maybe("merge-base", "--is-ancestor", earlier, later) is not None
+
+    def _tree(self, base: str | None, files: Mapping[str, bytes]) -> str:
+        """A tree of a commit's files and these."""
+        modes = self._set("core.fileMode") or self.maybe("config", "--get", "core.fileMode") is None
         with tempfile.TemporaryDirectory(prefix="pilotline-git-") as scratch:
             index = str(Path(scratch) / "index")
             if base:
                 self.ask("read-tree", base, index=index)
+            listed = self.ask("ls-files", "--stage", "-z", index=index).split("\0")
+            before = {path: facts[:6] for facts, _, path in (line.partition("\t") for line in listed if line)}
+            lines: list[str] = []
             for path, content in files.items():
                 # With its path, so that line ends and large files become what git's attributes say.
-                blob = self.ask("hash-object", "-w", "--stdin", "--path", path, stdin=content)
-                mode = "100755" if os.access(self.root / path, os.X_OK) else "100644"
-                self.ask("update-index", "--add", "--cacheinfo", f"{mode},{blob},{path}", index=index)
-            tree = self.ask("write-tree", index=index)
-        if tip is not None and ahead and self.ask("rev-parse", f"{tip}^{{tree}}") == tree:
-            return tip, False
+                words = ("-c", "core.safecrlf=false", "hash-object", "-w", "--stdin", "--path", path)
+                blob = self.ask(*words, stdin=content, index=index)
+                if modes:
+                    mode = "100755" if os.access(self.root / path, os.X_OK) else "100644"
+                else:
+                    mode = "100755" if before.get(path) == "100755" else "100644"
+                lines.append(f"{mode} {blob}\t{path}\0")
+            said = "".join(lines).encode(errors="surrogateescape")
+            self.ask("update-index", "--add", "--replace", "-z", "--index-info", stdin=said, index=index)
+            return self.ask("write-tree", index=index)
+
+    def _commit_of(self, tree: str, parents: Sequence[str], message: bytes) -> tuple[str, str]:
+        """A commit, and why it is not signed where it should be."""
         words = [word for parent in parents for word in ("-p", parent)]
-        commit = self.ask("commit-tree", tree, *words, "-F", "-", stdin=message.encode())
-        self.ask("update-ref", f"refs/heads/{branch}", commit, tip or "")
-        return commit, True
+        plain = ["-c", "i18n.commitEncoding=UTF-8", "commit-tree", tree, *words, "-F", "-"]
+        if not self._set("commit.gpgSign"):
+            return self.ask(*plain, stdin=message), ""
+        # Away from the terminal, where a question for a passphrase would wait behind what is shown there.
+        try:
+            done = subprocess.run(
+                ["git", *plain, "-S"], cwd=self.root, capture_output=True, check=False, input=message, start_new_session=True,
+                env={**_surroundings(), "SSH_ASKPASS_REQUIRE": "never"}, timeout=_SIGNING_SECONDS,
+            )  # fmt: skip
+            if done.returncode == 0:
+                return done.stdout.decode().strip(), ""
+            said = [line for line in done.stderr.decode(errors="replace").splitlines() if line.strip()]
+            why = said[0] if said else "git does not say why"
+        except subprocess.TimeoutExpired:
+            why = f"git waited longer than {_SIGNING_SECONDS} s for a passphrase"
+        return self.ask(*plain, stdin=message), why
+
+    def _break_stale_lock(self, branch: str) -> None:
+        """Remove the lock that a git which was killed left on a branch."""
+        place = self.maybe("rev-parse", "--git-path", f"refs/heads/{branch}.lock")
+        if place is None:
+            return
+        lock = self.root / place
+        try:
+            if time.time() - lock.stat().st_mtime > _STALE_SECONDS:
+                lock.unlink()
+        except FileNotFoundError:
+            return
+
+
+def _command(words: Sequence[str]) -> str:
+    """The git command among words that settings may stand before."""
+    at = 0
+    while words[at] == "-c":
+        at += 2
+    return words[at]
+
+
+def _surroundings() -> dict[str, str]:
+    """The environment variables, without those that name another repository than the one of the folder."""
+    return {name: value for name, value in os.environ.items() if name not in _OF_A_REPOSITORY}

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Mapping, Sequence
 
     from pilotline.domain.orders import Order
+    from pilotline.factory.committed import File
     from pilotline.factory.fulfilling import Opening
     from pilotline.lake.catalog import Transaction
     from pilotline.lake.database import Database
@@ -119,11 +120,12 @@ class Releases:
         """Put the files of a release, as ``pack`` makes them, where every worker can read them."""
         self._storage.write(release.archive, archive)
 
-    def add(self, release: Release, *, within: Transaction) -> bool:
+    def add(self, release: Release, *, within: Transaction, current: bool = True) -> bool:
         """Note a release whose files are kept, and make it the one that new orders of its project are made from.
 
         Args:
             release: what it is; one of the same id is the same.
+            current: whether new orders are made from it.
             within: an open transaction of the same database.
 
         Returns:
@@ -135,8 +137,14 @@ class Releases:
             SQL["add_release"], id=release.id, commit_id=release.commit, ref=release.ref, archive=release.archive,
             size=release.size, pipelines=json.dumps([asdict(each) for each in release.pipelines]), at=at, **facts,
         )  # fmt: skip
-        within.execute(SQL["make_current"], release_id=release.id, since=at, **facts)
+        if current:
+            within.execute(SQL["make_current"], release_id=release.id, since=at, **facts)
         return bool(rows)
+
+    def current_id(self, project: str, *, within: Transaction) -> str | None:
+        """The id of the release that new orders of a project are made from, as an open transaction sees it."""
+        rows = within.execute(SQL["current_id"], project=project)
+        return str(rows[0][0]) if rows else None
 
     def use(self, release: Release, *, author: str, within: Transaction) -> None:
         """Make an earlier release the one that new orders are made from."""
@@ -264,14 +272,15 @@ def opening_for(releases: Releases, kept: Path) -> Opening:
     return opened
 
 
-def pack(files: Mapping[str, bytes]) -> bytes:
+def pack(files: Mapping[str, File]) -> bytes:
     """An archive of files, the same bytes for the same files."""
     held = io.BytesIO()
     with gzip.GzipFile(fileobj=held, mode="wb", mtime=0) as packed, tarfile.open(fileobj=packed, mode="w") as archive:
         for path in sorted(files):
             member = tarfile.TarInfo(path)
-            member.size = len(files[path])
-            archive.addfile(member, io.BytesIO(files[path]))
+            member.size = len(files[path].content)
+            member.mode = 0o755 if files[path].executable else 0o644
+            archive.addfile(member, io.BytesIO(files[path].content))
     return held.getvalue()
 
 

@@ -62,17 +62,23 @@ def files_for(folder: Path, *, kinds: Iterable[Kind] | None = None) -> Mapping[s
     variables = tuple(_variables(folder))
     install = _environment(folder)
     branch = _main_branch(folder)
+    within = (folder / ".gitmodules").is_file()
+    fetched = " && ".join(
+        each for each in ("git submodule update --init --recursive" if within else "", install) if each
+    )
     files: dict[str, str] = {}
     for kind in kinds if kinds is not None else kinds_of(folder):
         match kind:
             case "github":
-                files[".github/workflows/pilotline.yml"] = _signed(_github(branch, install, variables))
+                files[".github/workflows/pilotline.yml"] = _signed(
+                    _github(branch, install, variables, submodules=within)
+                )
             case "jenkins":
                 path = _own(folder, "Jenkinsfile", "Jenkinsfile.pilotline")
-                files[path] = _signed(_jenkins(branch, install, variables), comment="//")
+                files[path] = _signed(_jenkins(branch, fetched, variables), comment="//")
             case "circleci":
                 path = _own(folder, ".circleci/config.yml", ".circleci/pilotline.yml")
-                files[path] = _signed(_circleci(branch, install))
+                files[path] = _signed(_circleci(branch, fetched))
             case "docker":
                 files[_own(folder, "Dockerfile", "Dockerfile.pilotline")] = _signed(_docker(install))
                 if not (folder / ".dockerignore").exists() or _is_ours(folder / ".dockerignore"):
@@ -189,7 +195,8 @@ def _is_ours(path: Path) -> bool:
 # -- the files ---------------------------------------------------------------------------------------------------------
 
 
-def _github(branch: str, install: str, variables: Iterable[str]) -> str:
+def _github(branch: str, install: str, variables: Iterable[str], *, submodules: bool) -> str:
+    with_them = ", submodules: recursive" if submodules else ""
     secrets = "\n".join(f"  {name}: ${{{{ secrets.{name} }}}}" for name in variables)
     environment = f"\n      - run: {install}" if install else ""
     request = "github.event_name == 'pull_request'"
@@ -209,7 +216,7 @@ jobs:
     runs-on: ubuntu-latest
     steps:
       - uses: actions/checkout@v4
-        with: {{fetch-depth: 0, persist-credentials: false}}
+        with: {{fetch-depth: 0, persist-credentials: false{with_them}}}
       - uses: astral-sh/setup-uv@v6
       - run: uv tool install '{_TOOL}'{environment}
       - if: {request}

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING
 
 from pilotline.domain.errors import FactoryError, UsageError
 from pilotline.domain.schedules import as_stored
+from pilotline.factory.committed import committed_files
 from pilotline.factory.environments import Environments, Lock, lock_path
 from pilotline.factory.git import Repository
 from pilotline.factory.ledger import Ledger
-from pilotline.factory.releases import Release, Released, Releases, pack
+from pilotline.factory.releases import NoSuchRelease, Release, Released, Releases, pack
 from pilotline.factory.scheduling import Schedules, schedules_of
 from pilotline.lab.evidence import read_evidence
 from pilotline.run.nothing import somebody
@@ -56,10 +57,14 @@ class Deployed:
     without_lock: tuple[str, ...] = ()
     #: Environments that were built here.
     built: tuple[str, ...] = ()
+    #: The release that new orders are made from, where its commit builds on the one that was deployed.
+    later: Release | None = None
 
 
 def deploy(here: Path, progress: Callable[[str], None], *, ref: str = "", build: bool = False) -> Deployed:
     """Make a release of a commit of the project that a folder belongs to.
+
+    New orders are made from it, unless what they are made from now builds on that commit: then it is kept beside.
 
     Args:
         here: a folder of the project.
@@ -73,28 +78,30 @@ def deploy(here: Path, progress: Callable[[str], None], *, ref: str = "", build:
         NothingToDeploy: no pipeline of it was landed.
         Namesakes: two of its pipelines have one name.
         GitFailed: there is no such commit.
+        NotInCommit: files of a submodule or of Git LFS are not here.
+        LeadsOut: a symbolic link leads out of the repository.
         BuildFailed: an environment cannot be built.
     """
     project = project_of(here)
     repository = Repository.around(project.folder)
     top = project.folder.resolve().relative_to(repository.root.resolve()).as_posix()
     top = "" if top == "." else top
-    changed = repository.ask("status", "--porcelain", "--untracked-files=no", "--", top or ".").splitlines()
-    if changed and not ref:
+    changed = () if ref else repository.changed(top or ".")
+    if changed:
         raise UncommittedChanges(
-            f"{len(changed)} files were changed since the commit: {', '.join(line[3:] for line in changed[:5])}",
+            f"{len(changed)} files were changed since the commit: {', '.join(changed[:5])}",
             try_next="git commit them, or name the commit: pilotline deploy --commit HEAD",
-            files=[line[3:] for line in changed],
+            files=list(changed),
         )
     commit = repository.ask("rev-parse", "--verify", f"{ref or 'HEAD'}^{{commit}}")
     progress("reading the commit")
-    files = repository.files(commit, top)
+    files = committed_files(repository, commit, top)
     lake = lake_of(project)
     with tempfile.TemporaryDirectory(prefix="pilotline-deploy-") as scratch:
         folder = Path(scratch)
-        for path, content in files.items():
+        for path, file in files.items():
             (folder / path).parent.mkdir(parents=True, exist_ok=True)
-            (folder / path).write_bytes(content)
+            (folder / path).write_bytes(file.content)
         # Its name in the catalog is that of the folder it was in, where its settings give it none.
         named = Project(folder=folder, named=project.namespace)
         modules = every_module(folder)
@@ -124,11 +131,26 @@ def deploy(here: Path, progress: Callable[[str], None], *, ref: str = "", build:
     ledger = Ledger(lake.database)
     releases, schedules = Releases(lake.database, lake.storage), Schedules(lake.database, ledger)
     releases.keep(release, archive)
-    with lake.database.writing() as tx:
-        new = releases.add(release, within=tx)
-        schedules.put_all(schedules_of(release), project=name, within=tx)
+    while True:
+        before = _current(releases, name)
+        # Whoever takes longer than those who deploy what was merged after it must not take the factory back.
+        later = before if before and before.commit != commit and repository.within(commit, before.commit) else None
+        with lake.database.writing() as tx:
+            if releases.current_id(name, within=tx) != (before.id if before else None):
+                continue
+            new = releases.add(release, current=later is None, within=tx)
+            if later is None:
+                schedules.put_all(schedules_of(release), project=name, within=tx)
+        break
     without = tuple(module.stem for module in modules if module not in landed)
-    return Deployed(release=release, new=new, without_lock=without, built=tuple(built))
+    return Deployed(release=release, new=new, without_lock=without, built=tuple(built), later=later)
+
+
+def _current(releases: Releases, project: str) -> Release | None:
+    try:
+        return releases.current(project)
+    except NoSuchRelease:
+        return None
 
 
 def _refuse_namesakes(modules: Sequence[Path], folder: Path) -> None:

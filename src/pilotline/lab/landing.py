@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import json
 import re
+import shutil
 import tomllib
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -17,8 +18,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pilotline.domain.errors import FactoryError, UsageError
 from pilotline.domain.schedules import describe_timing, next_after, timing_of
+from pilotline.factory.committed import submodule_files
 from pilotline.factory.cron import cron_times
-from pilotline.factory.environments import Environments, Lock, lock_for, lock_path
+from pilotline.factory.environments import Environments, Lock, alone, lock_for, lock_path
 from pilotline.factory.git import Repository
 from pilotline.lab.ci import Tests, run_tests
 from pilotline.lab.ci_files import files_for
@@ -67,6 +69,12 @@ class WouldCommitSecret(FactoryError):
     code = "PL559"
 
 
+class ChangedInSubmodule(UsageError):
+    """What the pipeline needs of a submodule is not what the repository pins."""
+
+    code = "PL567"
+
+
 class NotebookGone(UsageError):
     """The notebook that a module was lifted from is not there."""
 
@@ -108,6 +116,8 @@ class Landing:
     #: Files that it reads and that git does not have.
     missing: tuple[str, ...] = ()
     pushed: str | None = None
+    #: Why the commit is not signed, where git is set to sign.
+    unsigned: str = ""
     schedule: str = ""
 
 
@@ -122,6 +132,8 @@ def land(asked: str | None, here: Path, wishes: Wishes, progress: Callable[[str]
         NotProvenHere: there the module does not give what its notebook gives.
         NotebookGone: the notebook is not there.
         TestsFailed: the tests fail there, or there are none.
+        ChangedInSubmodule: a file of a submodule is not as it is committed there.
+        NotInCommit: a submodule is not here.
         WouldCommitSecret: something that looks like a credential would be committed.
         GitFailed: git refused.
     """
@@ -157,18 +169,22 @@ def land(asked: str | None, here: Path, wishes: Wishes, progress: Callable[[str]
     # What an earlier landing left in the folder stands nowhere but on its branch.
     said |= {path: text.encode() for path, text in ci.items() if _ours(repository.root / path, text.encode())}
     _refuse_secrets(said)
+    said = _without_submodules(repository, said)
     branch = wishes.branch or f"land/{module.stem}"
-    commit, new = repository.commit(branch, said, _message(reading.pipeline, evidence, lock))
-    for path, content in (*files.items(), *((path, said[path]) for path in ci if path in said)):
-        _write(project.folder / path, content)
+    # One landing of the project after the other, or two would write the same files beside the module.
+    project.own.mkdir(parents=True, exist_ok=True)
+    with alone(project.own / "landing"):
+        committed = repository.commit(branch, said, _message(reading.pipeline, evidence, lock))
+        for path, content in (*files.items(), *((path, said[path]) for path in ci if path in said)):
+            _write(project.folder / path, content)
     pushed = None
     if wishes.push is not None:
         progress(f"pushing to {wishes.push}")
         repository.ask("push", "--quiet", wishes.push, f"{branch}:{branch}")
         pushed = wishes.push
     return Landing(
-        pipeline=module.stem, branch=branch, commit=commit, new=new, files=tuple(said),
-        to_add=repository.in_the_way(commit), lock=lock, python=str(landed),
+        pipeline=module.stem, branch=branch, commit=committed.id, new=committed.new, unsigned=committed.unsigned,
+        files=tuple(said), to_add=repository.in_the_way(committed.id), lock=lock, python=str(landed),
         evidence=evidence, tests=tests, missing=tuple(_missing(reading, repository, top, said)), pushed=pushed,
         schedule=describe_timing(timing_of(said_when)) if (said_when := tomllib.loads(contract).get("schedule")) else "",
     )  # fmt: skip
@@ -292,7 +308,10 @@ def _refuse_failed(module: Path, tests: Tests) -> None:
 def contract_text(module: Path, wishes: Wishes) -> str:
     """The contract with its schedule and owner, all else as somebody wrote it."""
     path = module.with_suffix(".toml")
-    text = path.read_text(encoding="utf-8") if path.exists() else ""
+    text = path.read_bytes().decode() if path.exists() else ""
+    # It keeps the line ends that somebody's editor gave it.
+    ends = "\r\n" if "\r\n" in text else "\n"
+    text = text.replace("\r\n", "\n") if wishes.owner or wishes.schedule else text
     if wishes.schedule:
         timing = timing_of(wishes.schedule, namespace=project_of(module.parent).namespace)
         next_after(timing, datetime.now(UTC), cron_times)
@@ -306,7 +325,7 @@ def contract_text(module: Path, wishes: Wishes) -> str:
     for key, value in (("owner", wishes.owner), ("schedule", wishes.schedule)):
         if value:
             text = _with_key(text, key, value)
-    return text
+    return text.replace("\n", ends) if wishes.owner or wishes.schedule else text
 
 
 def _with_key(text: str, key: str, value: str) -> str:
@@ -360,6 +379,23 @@ def _at(repository: Repository, folder: Path) -> str:
     return "" if place == "." else f"{place}/"
 
 
+def _without_submodules(repository: Repository, files: Mapping[str, bytes]) -> dict[str, bytes]:
+    """The files without those that a submodule has as they are.
+
+    Raises:
+        ChangedInSubmodule: a submodule has them otherwise, or not at all.
+    """
+    there = submodule_files(repository, repository.head, files)
+    if other := [path for path, content in there.items() if content != files[path].replace(b"\r\n", b"\n")
+                 and content != files[path]]:  # fmt: skip
+        raise ChangedInSubmodule(
+            f"{', '.join(other)} belongs to a submodule, and is another file in the commit of it that this repository has",
+            try_next="commit it in the submodule, git add the submodule here, git commit, and land again",
+            files=other,
+        )
+    return {path: content for path, content in files.items() if path not in there}
+
+
 def _refuse_secrets(files: Mapping[str, bytes]) -> None:
     for path, content in files.items():
         try:
@@ -407,7 +443,11 @@ def _missing(reading: Reading, repository: Repository, top: str, committed: Mapp
 def _write(path: Path, content: bytes) -> None:
     if path.exists() and path.read_bytes() == content:
         return
+    # Where a link leads, and with the same permissions.
+    path = path.resolve()
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(f".{path.name}.tmp")
     beside.write_bytes(content)
+    if path.exists():
+        shutil.copymode(path, beside)
     beside.replace(path)

@@ -9,6 +9,9 @@ RETURNING id;
 INSERT INTO release_current (project, release_id, since, author) VALUES (:project, :release_id, :since, :author)
 ON CONFLICT (project) DO UPDATE SET release_id = excluded.release_id, since = excluded.since, author = excluded.author;
 
+-- current_id --
+SELECT release_id FROM release_current WHERE project = :project;
+
 -- release_by_id --
 SELECT id, project, commit_id, ref, archive, size, pipelines, author, at FROM release WHERE id = :id;
 
