@@ -91,15 +91,15 @@ def test_line_ends_are_those_of_the_commit_whatever_is_set_on_a_machine(tree):
 
 
 def test_a_link_is_what_it_leads_to(tree):
-    tree.write("shared/lib/names.py", b"ONE = 1\n")
-    tree.write("shared/data.csv", b"1\n").chmod(0o755)
+    tree.write("common/lib/names.py", b"ONE = 1\n")
+    tree.write("common/data.csv", b"1\n").chmod(0o755)
     project = tree.folder / "project"
     project.mkdir()
-    (project / "lib").symlink_to("../shared/lib")
+    (project / "lib").symlink_to("../common/lib")
     (project / "again").symlink_to("lib")
-    (project / "data.csv").symlink_to("../shared/data.csv")
+    (project / "data.csv").symlink_to("../common/data.csv")
     (project / "twice.csv").symlink_to("data.csv")
-    (project / "inside.csv").symlink_to("../shared/./lib/../data.csv")
+    (project / "inside.csv").symlink_to("../common/./lib/../data.csv")
     tree.commit()
     names, data = File(content=b"ONE = 1\n"), File(content=b"1\n", executable=True)
     assert tree.files("project") == {
