@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pilotline.domain.pipelines import BadContract, contract_of, toml_of_contract
-from pilotline.factory.alerting import Alerting, News, NotDelivered, Promise, promises_of
+from pilotline.factory.alerting import Alert, Alerting, News, NotDelivered, Promise, promises_of
 from pilotline.factory.channels import Mail, Slack, Webhook, channels_of
 from pilotline.lake.lake import open_lake
 from pilotline.run.errors import BadSettings
@@ -456,3 +456,21 @@ def test_the_command_goes_on_looking_until_it_is_stopped(tmp_path, web):
         looking.send_signal(signal.SIGINT)
     assert looking.wait(30) == 0
     assert [document["alerts"][0]["subject"] for _, _, document in web.received] == ["explore", "weekly"]
+
+
+def test_mail_that_would_reach_nobody_is_said_and_not_taken_for_sent():
+    now = datetime.now(UTC)
+    alert = Alert(id=1, kind="late", subject="t", owner="ann", because="late", run=None, opened=now, closed=None)
+    with pytest.raises(NotDelivered, match="nobody to write to"):
+        Mail(server="smtp://127.0.0.1:1", sender="a@example.org").send([News(alert=alert, word="opened")])
+
+
+@pytest.mark.parametrize(
+    ("name", "address"),
+    [("SMTP", "smtp://mail:abc"), ("SMTP", "smtp://"), ("WEBHOOK", "https://"), ("SLACK", "http://[")],
+)
+def test_an_address_without_host_or_with_a_port_that_is_none_is_refused_before_anything_is_sent(
+    tmp_path, name, address
+):
+    with pytest.raises(BadSettings):
+        channels_of(Project(folder=tmp_path), {f"PILOTLINE_ALERT_{name}": address})

@@ -139,6 +139,13 @@ def test_the_picture_shows_each_partition_and_escapes_why_it_failed():
     assert page.count("<rect") == 3
     assert "<script>" not in page
     assert "http" not in page
+    assert "prefers-color-scheme:dark" in page
+
+
+def test_partitions_that_are_no_times_are_shown_by_their_names():
+    regions = [Filled(value="north-east", state="filled"), Filled(value="north-west", state="missing")]
+    assert as_text(regions).splitlines()[:2] == ["north-east  ■", "north-west  ·"]
+    assert ">north-west<" in as_page("daily", regions)
 
 
 def test_a_pipeline_in_a_folder_below_is_filled_too(tmp_path):

@@ -79,7 +79,10 @@ def _test(channels: tuple[Channel, ...], out: Out) -> int:
     from pilotline.factory.alerting import Alert, News, NotDelivered
 
     if not channels:
-        raise UsageError("no channel is set: [alerts] webhook, slack or smtp", try_next="pilotline explain PL573")
+        raise UsageError(
+            "no channel is set: [alerts] webhook, slack or smtp",
+            try_next='webhook = "https://example.org/hook" under [alerts] in pilotline.toml',
+        )
     alert = Alert(
         id=0, kind="late", subject="a.table", owner="", because="this is a test", run=None,
         opened=datetime.now(UTC), closed=None,

@@ -55,6 +55,8 @@ def run(args: Namespace, out: Out) -> int:
         out.say(out.styled(f"  not landed, so not in it: {', '.join(deployed.without_lock)}", "yellow"))
     if deployed.built:
         out.say(f"  {plural(len(deployed.built), 'environment')} built here")
+    if deployed.new:
+        out.say("  next: pilotline factory, where none runs yet; pilotline schedule, for when each is due")
     out.document(
         {
             "release": release.id,

@@ -13,6 +13,7 @@ import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
+from pilotline.cli.lakes import plural
 from pilotline.domain.errors import UsageError
 
 if TYPE_CHECKING:
@@ -72,6 +73,8 @@ def run(args: Namespace, out: Out) -> int:
             lines.append(line)
             _print(line, out)
     found = records.run(found.number)
+    if found.because and found.state in {"failed", "cancelled"} and not (args.step or args.grep or args.only == "user"):
+        out.say(f"{found.name} {out.styled(found.state, 'red')}: {found.because}")
     out.document({"run": found.name, "state": found.state, "because": found.because or None, "lines": lines})
     if not lines and not out.json:
         out.say(f"{found.name} ({found.state}) has no such lines")
@@ -129,7 +132,7 @@ def _line(line: Line) -> Mapping[str, Any]:
 
 
 def _event(at: datetime, kind: str, facts: Mapping[str, Any]) -> Mapping[str, Any]:
-    say = _WORDS.get(kind, lambda _: kind)
+    say = _WORDS.get(kind, lambda facts: f"{kind}: {facts['because']}" if facts.get("because") else kind)
     return {"at": at, "from": "ours", "event": kind, "step": facts.get("step"), "text": say(facts)}
 
 
@@ -149,7 +152,8 @@ _WORDS: Final[Mapping[str, Callable[[Mapping[str, Any]], str]]] = {
     "imported": lambda facts: f"imported in {facts.get('seconds', 0.0):.2f} s",
     "started": lambda facts: f"step {facts.get('step')} began",
     "step": _of_step,
-    "table": lambda facts: f"wrote {facts.get('table')}, {facts.get('rows')} rows ({facts.get('mode')})",
+    "output": lambda facts: f"output {facts.get('name')}",
+    "table": lambda facts: f"wrote {facts.get('table')}, {plural(facts.get('rows') or 0, 'row')} ({facts.get('mode')})",
     "check": _of_check,
     "rebase": lambda _: "others published meanwhile; its rows were put on top of theirs",
     "published": lambda facts: (

@@ -87,6 +87,18 @@ def _state(order: Order) -> str:
     return f"done, {order.result}" if order.state == "done" else order.state
 
 
+def _fact(key: str, value: object) -> str:
+    from datetime import datetime
+
+    from pilotline.cli.lakes import moment
+
+    text = str(value).partition("\n")[0]
+    if key != "again":
+        return text
+    at = datetime.fromisoformat(text)
+    return f"{moment(at)}:{at:%S}"
+
+
 def _one(ledger: Ledger, order: Order, out: Out) -> int:
     from pilotline.cli.lakes import moment, open_here
     from pilotline.cli.orders import order_json
@@ -107,9 +119,7 @@ def _one(ledger: Ledger, order: Order, out: Out) -> int:
         if value:
             out.say(f"  {name:<8}  {value}")
     for at, kind, facts in events:
-        told = ", ".join(
-            f"{key} {str(value).partition(chr(10))[0]}" for key, value in facts.items() if value not in {"", None}
-        )
+        told = ", ".join(f"{key} {_fact(key, value)}" for key, value in facts.items() if value not in {"", None})
         out.say(f"  {moment(at)}:{at:%S}  {kind:<12}  {told}".rstrip())
     out.document(
         {

@@ -47,11 +47,17 @@ def run(args: Namespace, out: Out) -> int:
     from pilotline.cli.orders import open_ledger, order_json
     from pilotline.domain.orders import Ask
     from pilotline.run.nothing import somebody
-    from pilotline.run.parameters import assignments
+    from pilotline.run.parameters import assignments, settle, with_partition
     from pilotline.run.projects import find_module, project_of
+    from pilotline.run.reading import read_contract, read_parameters
 
     path = find_module(args.module, Path.cwd())
     project = project_of(path.parent)
+    given = assignments(args.set)
+    if not args.release:
+        # What the worker would refuse tomorrow can be said today.
+        contract = read_contract(path, project)
+        settle(read_parameters(path), with_partition(given, args.partition, contract, name=path.stem))
     ledger = open_ledger()
     number = ledger.submit(
         Ask(
@@ -60,7 +66,7 @@ def run(args: Namespace, out: Out) -> int:
             project=str(project.folder),
             release=args.release,
             onto=args.onto,
-            parameters=assignments(args.set),
+            parameters=given,
             partition=args.partition,
             key=args.key,
             priority=args.priority,
@@ -73,7 +79,7 @@ def run(args: Namespace, out: Out) -> int:
     )
     order = ledger.order(number)
     out.say(f"{order.name}  {order.ask.pipeline}  {order.state}")
-    out.say(f"  next: pilotline queue {number}")
+    out.say(f"  next: pilotline queue {number}, and pilotline worker where none runs")
     out.document(order_json(order))
     return 0
 

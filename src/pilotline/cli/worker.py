@@ -61,7 +61,11 @@ def run(args: Namespace, out: Out) -> int:
         attendance=Attendance(lake.database, f"worker {name}", COMPONENTS, lease=lease), grace=timedelta(seconds=args.grace), opening=opening_for(Releases(lake.database, lake.storage), project.own),
         heard=teller.hear, parent=int(parent) if parent else None,
     )  # fmt: skip
-    out.say(f"worker {worker.name}")
+    out.say(
+        f"worker {worker.name} waits for orders, until Ctrl-C"
+        if not (args.once or args.drain)
+        else f"worker {worker.name}"
+    )
     out.stdout.flush()
     count = worker.work(once=args.once, drain=args.drain)
     if not count and (args.once or args.drain):

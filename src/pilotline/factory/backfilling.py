@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 from pilotline.domain.errors import UsageError
 from pilotline.domain.orders import Ask
+from pilotline.lake.diff_page import framed
 from pilotline.run.taking import undone_in
 
 if TYPE_CHECKING:
@@ -42,9 +43,14 @@ _MARKS: Final[Mapping[State, str]] = {
     "filled": "■", "missing": "·", "undone": "□", "failed": "✗", "waiting": "…", "running": "▶",
 }  # fmt: skip
 _COLOURS: Final[Mapping[State, str]] = {
-    "filled": "#2a9d5c", "missing": "#e3e6ea", "undone": "#b9a3d6", "failed": "#d64545", "waiting": "#f2c14e",
+    "filled": "#2a9d5c", "missing": "var(--line)", "undone": "#9a7fc4", "failed": "#d64545", "waiting": "#d9a62e",
     "running": "#3b82c4",
 }  # fmt: skip
+_STYLE: Final = """
+svg text{font:11px ui-sans-serif,system-ui,sans-serif;fill:var(--dim)}header span{margin-right:18px;white-space:nowrap}
+header i{display:inline-block;width:12px;height:12px;border-radius:2px;margin-right:6px;vertical-align:-1px}
+ul{margin:0;padding:0;list-style:none}li{overflow-wrap:anywhere;white-space:pre-line}
+"""
 
 
 class BadRange(UsageError):
@@ -219,11 +225,12 @@ def _is_wanted(each: Filled, wanted: Wanted) -> bool:
 
 
 def _rows(partitions: Sequence[Filled]) -> dict[str, list[Filled]]:
-    """By the part of the value before its last: days by month, hours by day, months by year."""
+    """Times by the part before their last: days by month, hours by day, months by year. Each name by itself."""
     rows: dict[str, list[Filled]] = {}
     for each in partitions:
         head, _, _ = each.value.rpartition("T" if "T" in each.value else "-")
-        rows.setdefault(head, []).append(each)
+        is_time = any(pattern.fullmatch(each.value) for pattern, _ in _FORMS)
+        rows.setdefault(head if is_time else each.value, []).append(each)
     return rows
 
 
@@ -244,7 +251,7 @@ def as_text(partitions: Sequence[Filled]) -> str:
 def as_page(pipeline: str, partitions: Sequence[Filled]) -> str:
     """The same as one page that needs nothing else; what is behind a mark shows where one points at it."""
     rows = _rows(partitions)
-    side, left, top = 16, 90, 30
+    side, left, top = 16, 20 + 7 * max((len(head) for head in rows), default=0), 6
     width = left + side * max((len(row) for row in rows.values()), default=1) + 20
     marks: list[str] = []
     for line, (head, row) in enumerate(rows.items()):
@@ -258,7 +265,7 @@ def as_page(pipeline: str, partitions: Sequence[Filled]) -> str:
                 f'<rect x="{left + place * side}" y="{y}" width="{side - 2}" height="{side - 2}" rx="2"'
                 f' fill="{_COLOURS[each.state]}"><title>{escape(said)}</title></rect>'
             )
-    height = top + len(rows) * (side + 2) + 10
+    height = top + len(rows) * (side + 2)
     legend = "".join(
         f'<span><i style="background:{_COLOURS[state]}"></i>{count} {state}</span>'
         for state, count in counted(partitions).items()
@@ -268,12 +275,9 @@ def as_page(pipeline: str, partitions: Sequence[Filled]) -> str:
         for each in partitions
         if each.state == "failed"
     )
-    return f"""<!doctype html>
-<html lang="en"><meta charset="utf-8"><title>Partitions of {escape(pipeline)}</title>
-<style>body{{font:14px/1.5 system-ui,sans-serif;margin:2rem;color:#1c2733}}svg text{{font:11px system-ui,sans-serif;fill:#5b6774}}
-span{{margin-right:1.2rem}}i{{display:inline-block;width:12px;height:12px;border-radius:2px;margin-right:.4rem;vertical-align:-1px}}
-div{{overflow-x:auto}}</style>
-<h1>Partitions of {escape(pipeline)}</h1><p>{legend}</p>
-<div><svg width="{width}" height="{height}" role="img" aria-label="which partitions are filled">{"".join(marks)}</svg></div>
-{f"<h2>What failed</h2><ul>{failed}</ul>" if failed else ""}</html>
-"""
+    title = f"Partitions of {pipeline}"
+    picture = f'<svg width="{width}" height="{height}" role="img" aria-label="which are filled">{"".join(marks)}</svg>'
+    body = f"<section>{picture}</section>" + (
+        f"<section><h2>What failed</h2><ul>{failed}</ul></section>" if failed else ""
+    )
+    return framed(title, f"<h1>{escape(title)}</h1><p>{legend}</p>", body, style=_STYLE)

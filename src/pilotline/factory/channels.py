@@ -72,6 +72,11 @@ class Mail:
             address = each.alert.owner if "@" in each.alert.owner else self.to
             if address:
                 by_address.setdefault(address, []).append(each)
+        if not by_address:
+            raise NotDelivered(
+                "nobody to write to: no owner of these is an address, and [alerts] names nobody under to",
+                try_next='to = "data-team@example.org" under [alerts] in pilotline.toml',
+            )
         url = urlsplit(self.server)
         secure = url.scheme == "smtps"
         kind = smtplib.SMTP_SSL if secure else smtplib.SMTP
@@ -104,18 +109,30 @@ def channels_of(project: Project, environ: Mapping[str, str] | None = None) -> t
     for kind, name in ((Webhook, "webhook"), (Slack, "slack")):
         url = said(name, f"PILOTLINE_ALERT_{name.upper()}")
         if url:
-            if not url.startswith(("http://", "https://")):
+            if not url.startswith(("http://", "https://")) or not _has_host(url):
                 raise BadSettings(
                     f"[alerts] {name} is no http:// or https:// address", try_next="pilotline explain PL308"
                 )
             found.append(kind(url=url))
     if server := said("smtp", "PILOTLINE_ALERT_SMTP"):
-        if not server.startswith(("smtp://", "smtps://")):
-            raise BadSettings("[alerts] smtp is no smtp:// or smtps:// address", try_next="pilotline explain PL308")
+        if not server.startswith(("smtp://", "smtps://")) or not _has_host(server):
+            raise BadSettings(
+                "[alerts] smtp is no smtp:// or smtps:// address, as smtp://user@mail.example.org:587 is",
+                try_next="pilotline explain PL308",
+            )
         sender = said("from", "PILOTLINE_ALERT_FROM") or "pilotline@localhost"
         to = said("to", "PILOTLINE_ALERT_TO")
         found.append(Mail(server=server, sender=sender, to=to, password=held.get("PILOTLINE_ALERT_PASSWORD", "")))
     return tuple(found)
+
+
+def _has_host(url: str) -> bool:
+    """Whether an address names a host, and its port is a number."""
+    try:
+        parts = urlsplit(url)
+        return bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
 
 
 def _text(news: Sequence[News], marks: Mapping[str, str] | None = None) -> str:

@@ -32,6 +32,7 @@ from pilotline.run.errors import (
     TakenMeanwhile,
 )
 from pilotline.run.opening import open_pipeline
+from pilotline.run.parameters import with_partition
 from pilotline.run.planning import Asked, plan
 
 if TYPE_CHECKING:
@@ -105,9 +106,8 @@ def fulfil(ledger: Ledger, claim: Claim, opening: Opening = open_folder) -> End:
     try:
         opened = opening(claim.order)
         _refuse_other_catalog(opened, ledger, ask.project)
-        parameters = dict(ask.parameters)
-        if ask.partition and (parameter := opened.reading.pipeline.contract.partition):
-            parameters[parameter] = ask.partition
+        pipeline = opened.reading.pipeline
+        parameters = with_partition(ask.parameters, ask.partition, pipeline.contract, name=pipeline.name)
         asked = Asked(onto=ask.onto, parameters=parameters, fresh=ask.fresh)
         made = plan(opened.reading, opened.lake, asked, opened.around)
         carry_out(

@@ -47,6 +47,10 @@ def metrics(lake: Lake) -> str:
         "pilotline_runs_unfinished", "gauge", "Runs that have not ended.",
         [({"state": state}, count) for state, count in sorted(going.items())],
     )  # fmt: skip
+    lines += _family(
+        "pilotline_orders", "gauge", "Orders that wait, also for their time, and that run.",
+        [({"state": state}, count) for state, count in sorted(Ledger(lake.database).counts().items())],
+    )  # fmt: skip
     for place, (name, told) in enumerate(
         (
             ("pilotline_pipeline_last_run_good", "0 where the last run failed or was stopped, else 1."),

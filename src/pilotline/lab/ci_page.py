@@ -10,7 +10,7 @@ from __future__ import annotations
 from html import escape
 from typing import TYPE_CHECKING, Final
 
-from pilotline.lake.diff_page import STYLE, sections, without_rows
+from pilotline.lake.diff_page import framed, sections, without_rows
 from pilotline.run.errors import StepFailed
 
 if TYPE_CHECKING:
@@ -263,13 +263,12 @@ def page(report: Report) -> str:
     against += f", pipelines that changed since {report.base}" if report.base else ", all pipelines"
     body = "".join(_section(one) for one in report.pipelines)
     word = "ok" if report.passes else "bad"
-    return (
-        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>'
-        f'<meta name="viewport" content="width=device-width, initial-scale=1"><style>{STYLE}{_MORE}</style></head>'
-        f'<body><main><header><h1 class="{word}">{escape(summary(report))}</h1><p>{escape(against)}</p>'
+    head = (
+        f'<h1 class="{word}">{escape(summary(report))}</h1><p>{escape(against)}</p>'
         '<p><b class="old">as it is</b> and <b class="new">with this change</b>; no rows are shown here, '
-        f"pilotline diff shows them</p></header>{body}</main></body></html>"
+        "pilotline diff shows them</p>"
     )
+    return framed(title, head, body, style=_MORE)
 
 
 def _section(one: Checked) -> str:

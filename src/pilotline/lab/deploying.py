@@ -13,7 +13,7 @@ from pilotline.domain.errors import FactoryError, UsageError
 from pilotline.domain.schedules import as_stored
 from pilotline.factory.committed import committed_files
 from pilotline.factory.environments import Environments, Lock, lock_path
-from pilotline.factory.git import Repository
+from pilotline.factory.git import GitFailed, Repository
 from pilotline.factory.ledger import Ledger
 from pilotline.factory.releases import NoSuchRelease, Release, Released, Releases, pack
 from pilotline.factory.scheduling import Schedules, schedules_of
@@ -93,7 +93,13 @@ def deploy(here: Path, progress: Callable[[str], None], *, ref: str = "", build:
             try_next="git commit them, or name the commit: pilotline deploy --commit HEAD",
             files=list(changed),
         )
-    commit = repository.ask("rev-parse", "--verify", f"{ref or 'HEAD'}^{{commit}}")
+    if not ref and repository.head is None:
+        raise NothingToDeploy(
+            "there is no commit yet", try_next="pilotline land NAME, then merge its branch", commit=None
+        )
+    commit = repository.maybe("rev-parse", "--verify", "--quiet", "--end-of-options", f"{ref or 'HEAD'}^{{commit}}")
+    if commit is None:
+        raise GitFailed(f"git knows no commit {ref}", try_next="git log --oneline, or git fetch", ref=ref)
     progress("reading the commit")
     files = committed_files(repository, commit, top)
     lake = lake_of(project)

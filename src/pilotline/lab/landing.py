@@ -286,18 +286,20 @@ def _imported(notebook: Notebook) -> set[str]:
 
 
 def _refuse_failed(module: Path, tests: Tests) -> None:
+    mend = f"pytest test_{module.name}"
     match tests.outcome:
         case "passed":
             return
         case "none":
             why = f"there is no test_{module.name} beside it"
+            mend = f"write test_{module.name}, with a test of what a step or pipeline() returns"
         case "failed":
             why = f"{tests.failed} of its tests fail: {', '.join(tests.names[:5])}\n{tests.said}"
         case "broken":
             why = f"its tests cannot be run\n{tests.said}"
     raise TestsFailed(
         f"{module.stem} was not landed, for {why}",
-        try_next=f"pytest test_{module.name}",
+        try_next=mend,
         failed=list(tests.names),
     )
 

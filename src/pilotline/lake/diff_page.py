@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import datetime
 from html import escape
 from typing import TYPE_CHECKING, Final
 
@@ -11,14 +12,14 @@ if TYPE_CHECKING:
 
     from pilotline.lake.diff import ColumnDiff, Diff, Spread, TableDiff
 
-__all__ = ["STYLE", "diff_page", "sections", "without_rows"]
+__all__ = ["diff_page", "framed", "sections", "without_rows"]
 
 _CUT: Final = 60
 #: Fewer numbers than these have no shape that would not tell one of them.
 _MANY: Final = 20
 _WIDTH: Final = 240
 _HEIGHT: Final = 56
-STYLE: Final = """
+_STYLE: Final = """
 :root{--ground:#f6f7f9;--card:#fff;--ink:#18222d;--dim:#66758a;--line:#dfe5ec;--old:#b3372b;--new:#2563a8;color-scheme:light dark}
 @media (prefers-color-scheme:dark){:root{--ground:#12171e;--card:#1a212b;--ink:#e5ebf2;--dim:#93a1b3;--line:#2c3644;--old:#f08b80;--new:#74b0f2}}
 body{margin:0;background:var(--ground);color:var(--ink);font:15px/1.5 ui-sans-serif,system-ui,sans-serif;font-variant-numeric:tabular-nums}
@@ -28,6 +29,8 @@ section{background:var(--card);border:1px solid var(--line);border-radius:12px;p
 p{margin:0;color:var(--dim)}b.old,.old{color:var(--old)}b.new,.new{color:var(--new)}
 table{border-collapse:collapse}th{font-size:12px;font-weight:500;color:var(--dim);text-align:left}
 th,td{padding:4px 16px 4px 0;border-bottom:1px solid var(--line);vertical-align:middle;white-space:nowrap}
+td.many{white-space:normal;min-width:230px}
+@media (max-width:600px){main{padding:20px 12px}section{padding:14px}th,td{white-space:normal;padding-right:10px}}
 .share{display:inline-block;width:120px;height:8px;border-radius:4px;background:var(--line);overflow:hidden;margin-right:8px}
 .share i{display:block;height:100%;background:var(--new)}
 """
@@ -36,11 +39,23 @@ th,td{padding:4px 16px 4px 0;border-bottom:1px solid var(--line);vertical-align:
 def diff_page(found: Diff) -> str:
     """The page of a diff, its values escaped."""
     title = f"{found.before.branch} {found.before.id[:8]} → {found.after.branch} {found.after.id[:8]}"
+    head = f'<h1>{escape(title)}</h1><p><b class="old">before</b> and <b class="new">after</b>, table by table</p>'
+    return framed(title, head, sections(found.tables))
+
+
+def framed(title: str, head: str, body: str, *, style: str = "") -> str:
+    """A page in the house's colours, by day and by night, that needs nothing else.
+
+    Args:
+        title: as text.
+        head: as HTML, above all.
+        body: as HTML: sections.
+        style: rules of its own.
+    """
     return (
         f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>'
-        f'<meta name="viewport" content="width=device-width, initial-scale=1"><style>{STYLE}</style></head>'
-        f"<body><main><header><h1>{escape(title)}</h1>"
-        f'<p><b class="old">before</b> and <b class="new">after</b>, table by table</p></header>{sections(found.tables)}</main></body></html>'
+        f'<meta name="viewport" content="width=device-width, initial-scale=1"><style>{_STYLE}{style}</style></head>'
+        f"<body><main><header>{head}</header>{body}</main></body></html>"
     )
 
 
@@ -113,7 +128,7 @@ def _column(one: ColumnDiff) -> str:
         )
 
     return (
-        f"<tr><td>{escape(one.name)}</td><td>{picture}</td><td>{both([f'{each.rows:,} rows' for each, _ in sides])}</td>"
+        f"<tr><td>{escape(one.name)}</td><td class='many'>{picture}</td><td>{both([f'{each.rows:,} rows' for each, _ in sides])}</td>"
         f"<td>{both([f'{each.nulls:,}' for each, _ in sides])}</td><td>{both([f'≈ {each.distinct:,}' for each, _ in sides])}</td>"
         f"<td>{both([_marks(each) for each, _ in sides])}</td></tr>"
     )
@@ -167,4 +182,6 @@ def _said(key: Mapping[str, object]) -> str:
 
 def _value(value: object) -> str:
     text = "NULL" if value is None else str(value)
+    if isinstance(value, datetime):
+        text = text.removesuffix(" 00:00:00")
     return escape(text if len(text) <= _CUT else f"{text[:_CUT]}…")

@@ -11,9 +11,9 @@ from pilotline.run.errors import BadParameter
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from pilotline.domain.pipelines import Parameter, ParameterValue
+    from pilotline.domain.pipelines import Contract, Parameter, ParameterValue
 
-__all__ = ["assignments", "settle"]
+__all__ = ["assignments", "settle", "with_partition"]
 
 _TRUTH = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 
@@ -31,6 +31,34 @@ def assignments(texts: Sequence[str]) -> dict[str, str]:
             raise BadParameter(f"{text!r} sets nothing", try_next="--set name=value", text=text)
         found[name.strip()] = value
     return found
+
+
+def with_partition(given: Mapping[str, str], partition: str, contract: Contract, *, name: str) -> dict[str, str]:
+    """What was set, and the value of the parameter that says the partition.
+
+    Args:
+        given: what was set.
+        partition: the value; empty: none was asked for.
+        contract: of the pipeline.
+        name: of the pipeline.
+
+    Raises:
+        BadParameter: the pipeline has no partitions, or its parameter was set to something else.
+    """
+    if not partition:
+        return dict(given)
+    parameter = contract.partition
+    if not parameter:
+        raise BadParameter(
+            f"{name} has no partitions: its contract does not say which parameter is one",
+            try_next=f'write partition = "day" into {name}.toml, for a parameter day of the pipeline',
+            partition=partition,
+        )
+    if given.get(parameter, partition) != partition:
+        raise BadParameter(
+            f"{parameter} is set to {given[parameter]!r}, and the partition is {partition!r}", try_next="leave one away"
+        )
+    return {**given, parameter: partition}
 
 
 def settle(parameters: Sequence[Parameter], given: Mapping[str, str]) -> dict[str, ParameterValue]:

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from pilotline.run.environment import Environment
     from pilotline.run.projects import Project
 
-__all__ = ["Code", "Reading", "names_a_table", "read_contract", "read_pipeline", "with_tables"]
+__all__ = ["Code", "Reading", "names_a_table", "read_contract", "read_parameters", "read_pipeline", "with_tables"]
 
 #: Counts what is kept in the cache; another number makes it read anew.
 _FORM: Final = 6
@@ -160,6 +160,16 @@ def names_a_table(value: object) -> TypeGuard[str]:
     return True
 
 
+def read_parameters(module: Path) -> tuple[Parameter, ...]:
+    """The parameters of a pipeline, for which its interpreter is not needed.
+
+    Raises:
+        BadPipeline: it cannot be read, or is more than a straight line of calls.
+    """
+    flow, _ = _flow_of(module)
+    return _parameters(parameter.as_json() for parameter in flow.parameters)
+
+
 def _remembered(cache: Path, places: Sequence[Path]) -> dict[str, Any] | None:
     try:
         facts: dict[str, Any] = json.loads(cache.read_bytes())
@@ -173,22 +183,28 @@ def _remembered(cache: Path, places: Sequence[Path]) -> dict[str, Any] | None:
     return facts
 
 
-def _read(module: Path, places: Sequence[Path], environment: Environment) -> dict[str, Any]:
+def _flow_of(module: Path) -> tuple[Any, str]:
+    """The flow of a module, and the module's text."""
     from pilotline.guest.flow import FlowError, read_flow
-    from pilotline.run.code import Source
 
     try:
-        # Looked at before it is read: what is written meanwhile makes the cache stale, not wrong.
-        mark = mark_of(module)
         text = module.read_text(encoding="utf-8")
-        flow = read_flow(text)
-        source = Source(text)
+        return read_flow(text), text
     except FlowError as error:
         raise BadPipeline(
             f"{module.name}, {error}", try_next=error.mend, module=module.name, line=error.line
         ) from error
     except (OSError, UnicodeDecodeError) as error:
         raise BadPipeline(f"{module.name} cannot be read: {error}", try_next="pilotline explain PL302") from error
+
+
+def _read(module: Path, places: Sequence[Path], environment: Environment) -> dict[str, Any]:
+    from pilotline.run.code import Source
+
+    # Looked at before it is read: what is written meanwhile makes the cache stale, not wrong.
+    mark = mark_of(module)
+    flow, text = _flow_of(module)
+    source = Source(text)
     looked_up = _Locals(places, environment)
     code: dict[str, Any] = {}
     for step in flow.steps:
@@ -359,17 +375,7 @@ def _reading(facts: Mapping[str, Any], module: Path, contract: Contract) -> Read
             name=module.stem,
             module=module,
             folder=module.parent,
-            parameters=tuple(
-                Parameter(
-                    name=each["name"],
-                    kind=each["kind"],
-                    default=each["default"],
-                    value=each["value"],
-                    known=each["constant"],
-                    annotation=each["annotation"] or "",
-                )
-                for each in facts["parameters"]
-            ),
+            parameters=_parameters(facts["parameters"]),
             steps=steps,
             outputs=tuple(outputs),
             contract=contract,
@@ -379,6 +385,20 @@ def _reading(facts: Mapping[str, Any], module: Path, contract: Contract) -> Read
         local=tuple(Path(path) for path in facts["local"]),
         importing=facts["importing"],
         marks={**facts["marks"], str(module.with_suffix(".toml")): ()},
+    )
+
+
+def _parameters(facts: Iterable[Mapping[str, Any]]) -> tuple[Parameter, ...]:
+    return tuple(
+        Parameter(
+            name=each["name"],
+            kind=each["kind"],
+            default=each["default"],
+            value=each["value"],
+            known=each["constant"],
+            annotation=each["annotation"] or "",
+        )
+        for each in facts
     )
 
 
