@@ -85,7 +85,8 @@ def run(args: Namespace, out: Out) -> int:
         released = known[0].id if known and any(each.name == pipeline for each in known[0].pipelines) else ""
         ordered = fill(
             found, wanted, ledger, pipeline=pipeline, project=project.namespace if released else str(project.folder),
-            release=released, onto=args.onto, owner=contract.owner or somebody(), parallel=args.parallel,
+            release=released, onto=args.onto, owner=contract.owner or somebody(), terms=contract.terms,
+            parallel=args.parallel,
         )  # fmt: skip
         found = look()
     out.say(as_text(found))

@@ -73,6 +73,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("submit", "pilotline.cli.submit", "queue a pipeline for the workers"),
     Command("queue", "pilotline.cli.queue", "list what the workers are to do, are doing, and did"),
     Command("cancel", "pilotline.cli.cancel", "cancel what is queued or running"),
+    Command("limit", "pilotline.cli.limit", "say how many orders may run at once"),
     Command("worker", "pilotline.cli.worker", "carry out what is queued, until it is stopped"),
     Command("ls", "pilotline.cli.ls", "list the tables of a branch"),
     Command("show", "pilotline.cli.show", "show a table: its columns, first rows, where it came from"),

@@ -170,7 +170,12 @@ def _schedule_folder(project: Project, schedules: Schedules, releases: Releases,
             contract = read_contract(module, project)
             pipeline = project.name_of(module)
             if contract.timing is not None:
-                facts = {"timing": contract.timing, "pipeline": pipeline, "owner": contract.owner}
+                facts = {
+                    "timing": contract.timing,
+                    "pipeline": pipeline,
+                    "owner": contract.owner,
+                    "terms": contract.terms,
+                }
                 # As a release calls it, so that one takes the place of the folder's and not both run.
                 name = f"{project.namespace}/{module.stem}"
                 wanted[name if name not in wanted else f"{project.namespace}/{pipeline}"] = facts

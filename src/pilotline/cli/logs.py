@@ -151,6 +151,10 @@ _WORDS: Final[Mapping[str, Callable[[Mapping[str, Any]], str]]] = {
     "importing": lambda _: "importing the module",
     "imported": lambda facts: f"imported in {facts.get('seconds', 0.0):.2f} s",
     "started": lambda facts: f"step {facts.get('step')} began",
+    "again": lambda facts: (
+        f"step {facts.get('step')} raised {facts.get('because')}; try {int(facts.get('times', 1)) + 1} of {facts.get('of')}"
+        f" in {facts.get('wait', 0.0):.1f} s"
+    ),
     "step": _of_step,
     "output": lambda facts: f"output {facts.get('name')}",
     "table": lambda facts: f"wrote {facts.get('table')}, {plural(facts.get('rows') or 0, 'row')} ({facts.get('mode')})",

@@ -111,6 +111,8 @@ class _Teller:
                 self._progress.step("importing")
             case "started":
                 self._progress.step(str(event["step"]))
+            case "again":
+                self._again(event)
             case "step":
                 self._done += 1
                 self._progress.reach(self._done, self._total)
@@ -121,6 +123,11 @@ class _Teller:
                 self._progress.step(f"checking {event['table']}")
             case _:
                 pass
+
+    def _again(self, event: Mapping[str, Any]) -> None:
+        if self._out is not None:
+            again = f"try {event['times'] + 1} of {event['of']} in {event['wait']:.1f} s"
+            self._out.say(f"  {event['step']:<{self._wide}}  {'again':>8}  {event['because']}; {again}")
 
     def _step(self, event: Mapping[str, Any]) -> None:
         if self._out is None:

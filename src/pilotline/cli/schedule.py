@@ -134,7 +134,7 @@ def _set(schedules: Schedules, args: Namespace, out: Out) -> int:
         )
     name = schedules.put(
         contract.timing, name=f"{project.namespace}/{module.stem}", project=str(project.folder), pipeline=pipeline,
-        onto=args.onto, owner=contract.owner,
+        onto=args.onto, owner=contract.owner, terms=contract.terms,
     )  # fmt: skip
     found = schedules.schedule(name)
     out.say(f"{found.name} runs {found.words}{_then(found.due)}")

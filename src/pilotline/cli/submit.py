@@ -23,7 +23,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     )
     parser.add_argument("--partition", default="", metavar="VALUE", help="which partition to make")
     parser.add_argument("--onto", default="main", metavar="BRANCH", help="the branch to publish onto (main)")
-    parser.add_argument("--priority", type=int, default=0, metavar="N", help="higher goes first (0)")
+    parser.add_argument("--priority", type=int, metavar="N", help="higher goes first (its contract's, else 0)")
     parser.add_argument("--due", metavar="TIME", help="not before: 2026-11-27T06:00Z, or in so long: 90s, 15m, 2h")
     parser.add_argument(
         "--id", default="", metavar="TEXT", help="the same id is the same order, however often submitted"
@@ -33,7 +33,9 @@ def add_arguments(parser: ArgumentParser) -> None:
         metavar="TEXT",
         help="orders of one key run one at a time (of one pipeline and branch); '' for no limit",
     )
-    parser.add_argument("--attempts", type=int, default=1, metavar="N", help="try failing code so often (1)")
+    parser.add_argument(
+        "--attempts", type=int, metavar="N", help="try failing code so often (as its contract says, else 1)"
+    )
     parser.add_argument("--timeout", type=float, metavar="SECONDS", help="stop the steps when they take longer")
     parser.add_argument("--release", default="", metavar="RELEASE", help="from this release (the folder as it is)")
     parser.add_argument("--fresh", action="store_true", help="compute every step again, release what is held")
@@ -53,10 +55,10 @@ def run(args: Namespace, out: Out) -> int:
 
     path = find_module(args.module, Path.cwd())
     project = project_of(path.parent)
-    given = assignments(args.set)
+    contract, given = read_contract(path, project), assignments(args.set)
+    terms = contract.terms
     if not args.release:
         # What the worker would refuse tomorrow can be said today.
-        contract = read_contract(path, project)
         settle(read_parameters(path), with_partition(given, args.partition, contract, name=path.stem))
     ledger = open_ledger()
     number = ledger.submit(
@@ -68,11 +70,11 @@ def run(args: Namespace, out: Out) -> int:
             onto=args.onto,
             parameters=given,
             partition=args.partition,
-            key=args.key,
-            priority=args.priority,
+            key=terms.key if args.key is None else args.key,
+            priority=terms.priority if args.priority is None else args.priority,
             due=_instant(args.due, ledger.now) if args.due else None,
-            timeout=timedelta(seconds=args.timeout) if args.timeout is not None else None,
-            attempts=args.attempts,
+            timeout=terms.timeout if args.timeout is None else timedelta(seconds=args.timeout),
+            attempts=terms.tries if args.attempts is None else args.attempts,
             owner=somebody(),
             fresh=args.fresh,
         )

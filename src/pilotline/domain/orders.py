@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import TYPE_CHECKING, Final, Literal, NewType, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, Literal, NewType, TypeAlias
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,6 +18,7 @@ __all__ = [
     "OrderNumber",
     "OrderState",
     "Origin",
+    "Terms",
     "delay",
     "order_name",
     "tries",
@@ -33,6 +34,40 @@ Origin: TypeAlias = Literal["hand", "schedule", "after", "backfill", "retry"]
 #: What went wrong: the user's code or data; the process ended without an answer; database, storage or other runs were
 #: in the way; it cannot work however often it is tried.
 Failure: TypeAlias = Literal["code", "died", "infrastructure", "refused"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """How the orders of a pipeline are queued, as its contract says."""
+
+    #: How often the user's code may be tried.
+    tries: int = 1
+    #: What its steps may take.
+    timeout: timedelta | None = None
+    #: Higher is claimed first.
+    priority: int = 0
+    #: As an order's; None: one order at a time of a pipeline and a branch.
+    key: str | None = None
+
+    def as_stored(self) -> dict[str, object]:
+        """What was said, as the contract's words have it."""
+        found: dict[str, object] = {"tries": self.tries, "priority": self.priority}
+        found = {word: value for word, value in found.items() if value != getattr(_USUAL, word)}
+        if self.timeout is not None:
+            found["timeout"] = f"{self.timeout.total_seconds():.0f}s"
+        return found if self.key is None else {**found, "key": self.key}
+
+    @staticmethod
+    def of_stored(raw: Mapping[str, Any]) -> Terms:
+        """What ``as_stored`` gave."""
+        timeout = raw.get("timeout")
+        return Terms(
+            tries=raw.get("tries", 1), timeout=timedelta(seconds=int(timeout[:-1])) if timeout else None,
+            priority=raw.get("priority", 0), key=raw.get("key"),
+        )  # fmt: skip
+
+
+_USUAL: Final = Terms()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

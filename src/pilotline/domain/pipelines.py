@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, cast
 
 from pilotline.domain.checks import Check, check_of, toml_of
 from pilotline.domain.errors import UsageError, did_you_mean
+from pilotline.domain.orders import Terms
 from pilotline.domain.schedules import BadSchedule, Timing, as_stored, describe_timing, timing_of
 from pilotline.domain.tables import Replace, SetLayout, TableName, WriteMode, describe_mode, parse_mode
 
@@ -137,6 +138,17 @@ class TableContract:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Tries:
+    """How often a step is called in a run that raises."""
+
+    times: int = 1
+    #: Seconds before the second try, give or take a half; twice as long before each one after it, an hour at most.
+    wait: float = 1.0
+    #: Names of exceptions, or of classes that they descend from, after which it is tried again. Empty: any.
+    on: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Contract:
     """All of a pipeline that is not code."""
 
@@ -156,11 +168,19 @@ class Contract:
     repeatable: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
     #: Environment variables that the steps read credentials from, each with what it is.
     secrets: Mapping[str, str] = field(default_factory=dict[str, str])
+    #: Steps, or their functions, that are tried again when they raise.
+    tries: Mapping[str, Tries] = field(default_factory=dict[str, Tries])
+    #: How the factory queues its orders.
+    terms: Terms = field(default_factory=Terms)
 
     @property
     def schedule(self) -> str:
         """When it runs, in a few words: ``0 6 * * *`` or ``after sales.orders``."""
         return describe_timing(self.timing) if self.timing else ""
+
+    def tries_of(self, step: Step) -> Tries:
+        """How often a step is tried."""
+        return self.tries.get(step.name) or self.tries.get(step.function) or Tries()
 
     def table_of(self, output: str) -> TableName:
         """The table that an output is published as."""
@@ -197,7 +217,21 @@ class Pipeline:
         return next(step for step in self.steps if step.name == name)
 
 
-_TOP = ("namespace", "owner", "schedule", "seed", "partition", "changes", "tables", "repeatable", "secrets")
+_TOP = (
+    "namespace",
+    "owner",
+    "schedule",
+    "seed",
+    "partition",
+    "changes",
+    "tables",
+    "repeatable",
+    "secrets",
+    "tries",
+    "orders",
+)
+_TRIES = ("times", "wait", "on")
+_ORDERS = ("tries", "timeout", "priority", "key")
 _TABLE = ("table", "mode", "partition_by", "sort_by", "checks", "allow_schema_change", "fresh")
 _REACHES = ("network", "clock", "files", "processes")
 
@@ -259,11 +293,15 @@ def contract_of(raw: Mapping[str, Any], *, namespace: str, path: str) -> Contrac
         changes=_list(path, raw, "changes"),
         repeatable=_repeatable(path, raw),
         secrets=_secrets(path, raw),
+        tries=_tries(path, raw),
+        terms=_terms(path, raw),
     )
 
 
-_SPAN: Final = re.compile(r"(\d+)\s*(min|m|h|d)")
+_MOST: Final = 1000
+_SPAN: Final = re.compile(r"(\d+)\s*(min|s|m|h|d)")
 _UNITS: Final = {
+    "s": timedelta(seconds=1),
     "min": timedelta(minutes=1),
     "m": timedelta(minutes=1),
     "h": timedelta(hours=1),
@@ -277,7 +315,7 @@ def _span(path: str, raw: Mapping[str, Any]) -> timedelta | None:
     if not text:
         return None
     found = _SPAN.fullmatch(text.strip())
-    if found is None or int(found[1]) == 0:
+    if found is None or int(found[1]) == 0 or found[2] == "s":
         raise _bad(path, f"fresh is {text!r}: 90m, 24h or 7d.")
     return int(found[1]) * _UNITS[found[2]]
 
@@ -295,6 +333,54 @@ def _timing(path: str, said: object, namespace: str) -> Timing:
         return timing_of(said, namespace=namespace)
     except BadSchedule as error:
         raise _bad(path, f"schedule: {error.message}") from error
+
+
+def _tries(path: str, raw: Mapping[str, Any]) -> dict[str, Tries]:
+    found: dict[str, Tries] = {}
+    for step, said in _table(path, raw, "tries").items():
+        where = f"{step} in [tries]"
+        own: Mapping[str, Any] = said if isinstance(said, dict) else {"times": said}
+        for key in own:
+            if key not in _TRIES:
+                raise _bad(path, f"{key!r} is no word of {where}.{did_you_mean(key, _TRIES)}")
+        wait = _seconds(path, own, "wait", where)
+        found[step] = Tries(
+            times=_whole(path, own, "times", where, least=1, default=1),
+            wait=Tries().wait if wait is None else wait,
+            on=_list(path, own, "on"),
+        )
+    return found
+
+
+def _terms(path: str, raw: Mapping[str, Any]) -> Terms:
+    own = _table(path, raw, "orders")
+    for key in own:
+        if key not in _ORDERS:
+            raise _bad(path, f"{key!r} is no word of [orders].{did_you_mean(key, _ORDERS)}")
+    timeout = _seconds(path, own, "timeout", "[orders]")
+    return Terms(
+        tries=_whole(path, own, "tries", "[orders]", least=1, default=1),
+        timeout=None if timeout is None else timedelta(seconds=timeout),
+        priority=_whole(path, own, "priority", "[orders]", least=-1000, default=0),
+        key=_text(path, own, "key") if "key" in own else None,
+    )
+
+
+def _whole(path: str, raw: Mapping[str, Any], key: str, where: str, *, least: int, default: int) -> int:
+    value = raw.get(key, default)
+    if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= _MOST:
+        raise _bad(path, f"{where}: {key} is a whole number from {least} to {_MOST}")
+    return value
+
+
+def _seconds(path: str, raw: Mapping[str, Any], key: str, where: str) -> float | None:
+    """A span such as ``90s``, ``30m`` or ``2h``, in seconds; None where none is said."""
+    if key not in raw:
+        return None
+    found = _SPAN.fullmatch(_text(path, raw, key).strip())
+    if found is None or int(found[1]) == 0:
+        raise _bad(path, f"{where}: {key} is a span such as 90s, 30m or 2h")
+    return int(found[1]) * _UNITS[found[2]].total_seconds()
 
 
 def _secrets(path: str, raw: Mapping[str, Any]) -> dict[str, str]:
@@ -390,9 +476,20 @@ def toml_of_contract(contract: Contract, *, comments: Mapping[str, str] | None =
     if contract.secrets:
         lines += ["", "# Read from the environment by name; the values stand nowhere here.", "[secrets]"]
         lines += [f'{name} = "{what}"' for name, what in contract.secrets.items()]
+    if contract.tries:
+        lines += ["", "[tries]", *(f"{step} = {_toml_tries(tries)}" for step, tries in contract.tries.items())]
+    if contract.terms != Terms():
+        lines += ["", "[orders]", *(f"{key} = {_toml(value)}" for key, value in contract.terms.as_stored().items())]
     if contract.repeatable:
         lines += ["", "[repeatable]", *(f"{step} = {list(words)!r}" for step, words in contract.repeatable.items())]
     return "\n".join(lines) + "\n"
+
+
+def _toml_tries(tries: Tries) -> str:
+    if tries == Tries(times=tries.times):
+        return str(tries.times)
+    said = [f"times = {tries.times}", f'wait = "{tries.wait:.0f}s"']
+    return f"{{ {', '.join([*said, *([f'on = {_toml(list(tries.on))}'] if tries.on else [])])} }}"
 
 
 def _in_words(contract: Contract) -> bool:

@@ -20,7 +20,7 @@ from pilotline.run.taking import undone_in
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from pilotline.domain.orders import Order, OrderNumber
+    from pilotline.domain.orders import Order, OrderNumber, Terms
     from pilotline.factory.ledger import Ledger
     from pilotline.lake.catalog import CatalogReader
     from pilotline.run.records import Records
@@ -178,6 +178,7 @@ def fill(
     release: str,
     onto: str,
     owner: str,
+    terms: Terms,
     parallel: int,
 ) -> tuple[tuple[str, OrderNumber], ...]:
     """Order the partitions that are wanted, so many at once; those that wait or run already are left alone.
@@ -201,7 +202,10 @@ def fill(
                 onto=onto,
                 partition=each.value,
                 key=key,
-                priority=-1,
+                # What is due now goes first.
+                priority=terms.priority - 1,
+                attempts=terms.tries,
+                timeout=terms.timeout,
                 origin="backfill",
                 owner=owner,
                 fresh=each.state in {"filled", "undone"},

@@ -14,7 +14,7 @@ import shutil
 import tarfile
 import zlib
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -66,6 +66,8 @@ class Released:
     #: The schedule as a table of words; empty where there is none.
     timing: Mapping[str, Any] = field(default_factory=dict[str, Any])
     owner: str = ""
+    #: How its orders are queued; what is not said is as by default.
+    terms: Mapping[str, Any] = field(default_factory=dict[str, Any])
     summary: str = ""
     #: proven: a proof stands. edited: it was changed since. by hand: there is no notebook.
     proof: str = ""
@@ -287,5 +289,11 @@ def pack(files: Mapping[str, File]) -> bytes:
 def _release(row: Sequence[Any]) -> Release:
     return Release(
         id=row[0], project=row[1], commit=row[2], ref=row[3], archive=row[4], size=row[5],
-        pipelines=tuple(Released(**each) for each in json.loads(row[6])), author=row[7], at=datetime.fromisoformat(row[8]),
+        pipelines=tuple(map(_released, json.loads(row[6]))), author=row[7], at=datetime.fromisoformat(row[8]),
     )  # fmt: skip
+
+
+def _released(raw: Mapping[str, Any]) -> Released:
+    """A newer version may have written more of a pipeline than this one knows."""
+    known = {each.name for each in fields(Released)}
+    return Released(**{name: value for name, value in raw.items() if name in known})

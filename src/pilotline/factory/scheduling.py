@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from pilotline.domain.errors import FactoryError, PilotlineError, UsageError, did_you_mean
-from pilotline.domain.orders import Ask
+from pilotline.domain.orders import Ask, Terms
 from pilotline.domain.schedules import After, OnChange, as_stored, describe_timing, due, next_after, timing_of
 from pilotline.factory.cron import cron_times
 from pilotline.factory.latency import latencies, latency_of
@@ -37,7 +37,7 @@ __all__ = ["NoSuchSchedule", "Schedule", "Scheduler", "Schedules", "schedules_of
 
 _SQL: Final = Path(__file__).parent / "sql"
 SQL: Final = named_statements(_SQL / "schedules.sql")
-MIGRATIONS: Final = (_SQL / "schedules_001.sql", _SQL / "schedules_002.sql")
+MIGRATIONS: Final = (_SQL / "schedules_001.sql", _SQL / "schedules_002.sql", _SQL / "schedules_003.sql")
 #: So many schedules in one transaction, so that nobody waits for long.
 _AT_ONCE: Final = 500
 #: Seconds between two looks, at most.
@@ -63,6 +63,7 @@ class Schedule:
     onto: str
     owner: str
     timing: Timing
+    terms: Terms
     paused: bool
     #: Until when it was looked at.
     seen: datetime
@@ -99,6 +100,7 @@ class Schedules:
         release: str = "",
         onto: str = "main",
         owner: str = "",
+        terms: Terms | None = None,
         within: Session | None = None,
     ) -> str:
         """Set when a pipeline runs, and give the schedule's name. What is due before now is not ordered.
@@ -110,7 +112,8 @@ class Schedules:
         if within is None:
             with self._database.writing() as tx:
                 return self.put(
-                    timing, project=project, pipeline=pipeline, name=name, release=release, onto=onto, owner=owner, within=tx
+                    timing, project=project, pipeline=pipeline, name=name, release=release, onto=onto, owner=owner,
+                    terms=terms, within=tx,
                 )  # fmt: skip
         now = self._ledger.now()
         before = within.execute(SQL["schedule_by_name"], name=name)
@@ -121,7 +124,7 @@ class Schedules:
         first = next_after(timing, now, cron_times)
         within.execute(
             SQL["put_schedule"], name=name, project=project, pipeline=pipeline, release_id=release, onto=onto, owner=owner,
-            timing=json.dumps(as_stored(timing)), kind="after" if isinstance(timing.trigger, After | OnChange) else "at",
+            timing=json.dumps(as_stored(timing)), terms=json.dumps((terms or Terms()).as_stored()), kind="after" if isinstance(timing.trigger, After | OnChange) else "at",
             paused=int(timing.paused or by_hand), seen=commits.time_text(earlier.seen if same and earlier else now),
             since=commits.time_text(now),
             # One that did not change goes on where it was: a deploy at noon does not skip what noon brings.
@@ -278,6 +281,10 @@ class Schedules:
                 origin=origin,
                 schedule=schedule.name,
                 owner=schedule.owner,
+                attempts=schedule.terms.tries,
+                timeout=schedule.terms.timeout,
+                priority=schedule.terms.priority,
+                key=schedule.terms.key,
             ),
             most,
             within=tx,
@@ -351,6 +358,7 @@ def schedules_of(release: Release) -> dict[str, dict[str, Any]]:
             "pipeline": each.name,
             "release": release.id,
             "owner": each.owner,
+            "terms": Terms.of_stored(each.terms),
         }
         for each in release.pipelines
         if each.timing
@@ -386,7 +394,7 @@ def _head(tx: Session, onto: str) -> int:
 def _schedule(row: Sequence[Any]) -> Schedule:
     return Schedule(
         name=row[0], project=row[1], pipeline=row[2], release=row[3], onto=row[4], owner=row[5],
-        timing=timing_of(json.loads(row[6])), paused=bool(row[7]), seen=datetime.fromisoformat(row[8]),
+        timing=timing_of(json.loads(row[6])), terms=Terms.of_stored(json.loads(row[12])), paused=bool(row[7]), seen=datetime.fromisoformat(row[8]),
         due=datetime.fromisoformat(row[9]) if row[9] else None, since=datetime.fromisoformat(row[11]),
     )  # fmt: skip
 

@@ -6,9 +6,11 @@ something else when its steps are taken apart, so it is refused.
 """
 
 import importlib.util
+import itertools
 import json
 import os
 import pathlib
+import random
 import shutil
 import signal
 import sys
@@ -24,6 +26,8 @@ from .reaching import Reaching
 from .results import CannotTravel, Damaged, Store, pack
 from .tabling import Outputs
 
+#: Seconds between two tries of a step, at most.
+_LONGEST = 3600.0
 _ATOMS = (type(None), bool, int, float, complex, str, bytes)
 _NEVER_CHANGES = {"function", "type", "builtin_function_or_method", "module"}
 
@@ -261,13 +265,28 @@ class _Run:
         given, watched = self._arguments(step)
         states = generators.look()
         standing = self.state.look(step["function"])
+        drawn_before = generators.take() if step.get("tries") else None
         self.reaching.begin()
-        began, cpu = time.perf_counter(), time.process_time()
-        try:
-            value = getattr(self.module, step["function"])(*_positional(self.module, step, given), **given)
-        except BaseException as error:
-            self.reaching.take()
-            raise Refused(_facts(error, self.request, name)) from None
+        for times in itertools.count(1):
+            began, cpu = time.perf_counter(), time.process_time()
+            try:
+                value = getattr(self.module, step["function"])(*_positional(self.module, step, given), **given)
+                break
+            except BaseException as error:
+                if not _tried_again(error, step.get("tries"), times):
+                    self.reaching.take()
+                    raise Refused(dict(_facts(error, self.request, name), times=times)) from None
+                said = "%s: %s" % (type(error).__name__, str(error)[:500])
+            # The next try begins as this one did.
+            self._unchanged(step, watched)
+            self._module_unchanged(step, standing)
+            generators.put_back(drawn_before)
+            wait = min(step["tries"]["wait"] * 2 ** (times - 1), _LONGEST) * (0.5 + random.SystemRandom().random())
+            self.tell(
+                "again", step=name, times=times, of=step["tries"]["times"], wait=wait, because=said, at=time.time()
+            )
+            time.sleep(wait)
+            given, watched = self._arguments(step)
         seconds, cpu = time.perf_counter() - began, time.process_time() - cpu
         reaches, written = self.reaching.take()
         drawn = sorted(one for one, state in generators.look().items() if states.get(one, state) != state)
@@ -512,6 +531,15 @@ def _lend_client(house):
         module.read = client.read
         module.ReadFailed = client.ReadFailed
         sys.modules["pilotline"] = module
+
+
+def _tried_again(error, tries, times):
+    """Whether a step is called once more after it raised, which the contract says; an exit is no failure."""
+    if not tries or times >= tries["times"] or not isinstance(error, Exception):
+        return False
+    names = {each.__name__ for each in type(error).__mro__}
+    names.update("%s.%s" % (each.__module__, each.__qualname__) for each in type(error).__mro__)
+    return not tries["on"] or not names.isdisjoint(tries["on"])
 
 
 def _dropped(path):

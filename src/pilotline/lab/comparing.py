@@ -312,6 +312,8 @@ def _contracts(old: Contract, new: Contract) -> Iterable[Changed]:
             **_one(
                 "repeatable", "; ".join(f"{name} {', '.join(words)}" for name, words in sorted(one.repeatable.items()))
             ),
+            **_one("tries", "; ".join(f"{name} {tries.times}" for name, tries in sorted(one.tries.items()))),
+            **_one("orders", ", ".join(f"{word} {value}" for word, value in one.terms.as_stored().items())),
             **_one("seed", "" if one.seed == 0 else str(one.seed)),
         }
         for one in (old, new)

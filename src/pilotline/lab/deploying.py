@@ -182,5 +182,5 @@ def _released(module: Path, folder: Path, lock: Lock, project: Project) -> Relea
     return Released(
         name=module.stem, module=module.relative_to(folder).as_posix(), lock=lock.key, python=lock.python,
         schedule=contract.schedule, timing=as_stored(contract.timing) if contract.timing else {}, owner=contract.owner,
-        proof=proof,
+        terms=contract.terms.as_stored(), proof=proof,
     )  # fmt: skip

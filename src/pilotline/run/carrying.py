@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping, Sequence
 
     from pilotline.domain.checks import Verdict
-    from pilotline.domain.pipelines import Argument, Step
+    from pilotline.domain.pipelines import Argument, Step, Tries
     from pilotline.domain.plans import Plan
     from pilotline.domain.tables import CommitId, WriteMode
     from pilotline.lake.catalog import Catalog, Published
@@ -356,6 +356,7 @@ class _Carrier:
                     "recipe": recipe_of(self.plan.recipes[step.name]),
                     "reaches": list(self.plan.reaches.get(step.name, ())),
                     "repeatable": list(contract.repeatable.get(step.name, ())),
+                    "tries": _tries(contract.tries_of(step)),
                     "files": self._files_of(step),
                 }
                 for step in self.pipeline.steps
@@ -570,6 +571,11 @@ def _load_lake() -> None:
 def recipe_of(parts: Mapping[str, str]) -> str:
     """One text for the parts of a recipe."""
     return digest(*(f"{name}={value}" for name, value in sorted(parts.items())))
+
+
+def _tries(tries: Tries) -> dict[str, Any] | None:
+    """How often a step is tried, for the guest; None: once."""
+    return {"times": tries.times, "wait": tries.wait, "on": list(tries.on)} if tries.times > 1 else None
 
 
 def _source(argument: Argument) -> list[Any]:

@@ -29,7 +29,8 @@ def failure(facts: Mapping[str, Any], plan: Plan) -> PilotlineError:
     if facts.get("code"):
         return _refused(facts, plan)
     where = f"step {step}" if step else f"{plan.pipeline.module.name} could not be imported: it"
-    lines = [f"{where} raised {facts['type']}: {facts['message']}", *_traceback(facts["frames"])]
+    often = f", at the last of {facts['times']} tries" if facts.get("times", 1) > 1 else ""
+    lines = [f"{where} raised {facts['type']}{often}: {facts['message']}", *_traceback(facts["frames"])]
     hint = "pilotline run takes up where it stopped, once this is put right"
     if facts["type"] == "ModuleNotFoundError":
         hint = f"install {facts.get('missing')} for {plan.python}, or name another interpreter with --python"

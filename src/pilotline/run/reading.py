@@ -415,6 +415,7 @@ def _fits(pipeline: Pipeline) -> None:
     named = (
         ("[tables.{}]", "returns", contract.tables, outputs),
         ("{} in [repeatable]", "has a step", contract.repeatable, steps),
+        ("{} in [tries]", "has a step", contract.tries, steps),
         ("partition = {!r}", "has a parameter", [contract.partition] if contract.partition else [], parameters),
         ("changes = [{!r}]", "has a parameter", contract.changes, parameters),
     )

@@ -303,6 +303,9 @@ def _bars(seen: _Seen) -> Iterable[tuple[str, float, float, str]]:
         match kind:
             case "started":
                 started[str(facts["step"])] = now
+            case "again":
+                yield f"{facts['step']}, try {facts['times']}", started.get(str(facts["step"]), last), now, "failed"
+                started[str(facts["step"])] = now + float(facts["wait"])
             case "step" if facts["outcome"] == "computed":
                 yield str(facts["step"]), started.get(str(facts["step"]), last), now, "computed"
             case "imported":

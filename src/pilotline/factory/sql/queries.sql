@@ -39,7 +39,7 @@ WHERE o.state = 'waiting' AND o.due <= :now
 AND (o.release_id <> '' OR :project = '' OR o.project = :project)
 AND (a.most IS NULL OR (SELECT count(*) FROM factory_order AS r WHERE r.state = 'running') < a.most)
 AND (p.most IS NULL OR (
-    SELECT count(*) FROM factory_order AS r WHERE r.state = 'running' AND r.pipeline = o.pipeline
+    SELECT count(*) FROM factory_order AS r WHERE r.state = 'running' AND r.pipeline = o.pipeline AND r.project = o.project
 ) < p.most)
 AND (o.key = '' OR (
     SELECT count(*) FROM factory_order AS r WHERE r.state = 'running' AND r.key = o.key

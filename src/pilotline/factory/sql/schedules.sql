@@ -1,9 +1,9 @@
 -- put_schedule --
-INSERT INTO schedule (name, project, pipeline, release_id, onto, owner, timing, kind, paused, seen, due, taken, since)
-VALUES (:name, :project, :pipeline, :release_id, :onto, :owner, :timing, :kind, :paused, :seen, :due, :taken, :since)
+INSERT INTO schedule (name, project, pipeline, release_id, onto, owner, timing, terms, kind, paused, seen, due, taken, since)
+VALUES (:name, :project, :pipeline, :release_id, :onto, :owner, :timing, :terms, :kind, :paused, :seen, :due, :taken, :since)
 ON CONFLICT (name) DO UPDATE SET
     project = excluded.project, pipeline = excluded.pipeline, release_id = excluded.release_id, onto = excluded.onto,
-    owner = excluded.owner, timing = excluded.timing, kind = excluded.kind, paused = excluded.paused,
+    owner = excluded.owner, timing = excluded.timing, terms = excluded.terms, kind = excluded.kind, paused = excluded.paused,
     seen = excluded.seen, due = excluded.due, taken = excluded.taken;
 
 -- remove_schedule --
@@ -13,21 +13,21 @@ DELETE FROM schedule WHERE name = :name RETURNING name;
 UPDATE schedule SET paused = :paused, seen = :seen, due = :due WHERE name = :name RETURNING name;
 
 -- schedule_by_name --
-SELECT name, project, pipeline, release_id, onto, owner, timing, paused, seen, due, taken, since FROM schedule WHERE name = :name;
+SELECT name, project, pipeline, release_id, onto, owner, timing, paused, seen, due, taken, since, terms FROM schedule WHERE name = :name;
 
 -- list_schedules --
-SELECT name, project, pipeline, release_id, onto, owner, timing, paused, seen, due, taken, since FROM schedule
+SELECT name, project, pipeline, release_id, onto, owner, timing, paused, seen, due, taken, since, terms FROM schedule
 WHERE :project = '' OR project = :project ORDER BY name;
 
 -- due_schedules --
-SELECT name, project, pipeline, release_id, onto, owner, timing, paused, seen, due, taken, since FROM schedule
+SELECT name, project, pipeline, release_id, onto, owner, timing, paused, seen, due, taken, since, terms FROM schedule
 WHERE kind = 'at' AND paused = 0 AND due <= :now ORDER BY due LIMIT :most;
 
 -- first_due --
 SELECT min(due) FROM schedule WHERE kind = 'at' AND paused = 0;
 
 -- waiting_schedules --
-SELECT name, project, pipeline, release_id, onto, owner, timing, paused, seen, due, taken, since FROM schedule
+SELECT name, project, pipeline, release_id, onto, owner, timing, paused, seen, due, taken, since, terms FROM schedule
 WHERE kind = 'after' AND paused = 0 AND onto = :onto ORDER BY name;
 
 -- waited_for --
@@ -46,7 +46,7 @@ SELECT seq FROM schedule_looked WHERE onto = :onto;
 INSERT INTO schedule_looked (onto, seq) VALUES (:onto, :seq) ON CONFLICT (onto) DO UPDATE SET seq = excluded.seq;
 
 -- schedules_after --
-SELECT name, project, pipeline, release_id, onto, owner, timing, paused, seen, due, taken, since FROM schedule
+SELECT name, project, pipeline, release_id, onto, owner, timing, paused, seen, due, taken, since, terms FROM schedule
 WHERE kind = 'after' AND paused = 0 ORDER BY name;
 
 -- changes_of_schedule --
