@@ -177,6 +177,7 @@ class _Factory:
             "faults": len(self._wrong), "wrong": self._wrong[:10], "orders": len(orders),
             "states": dict(Counter(order.state for order in orders)),
             "kills": dict(self._kills), "take_overs": sum(order.take_overs for order in orders),
+            "reasons": [order.because[:300] for order in orders if order.state != "done"][:5],
             "tries": sum(order.token for order in orders),
             "failures": dict(sum((Counter(order.failures) for order in orders), Counter())),
             "longest_take_over_seconds": round(max(self._took, default=0), 1), "seconds": round(seconds),
@@ -329,6 +330,8 @@ class _Factory:
             commits = sum(log.pop(run.name, 0) for run in runs)
             if not (order.state == "done" or (order.state in {"failed", "dead"} and order.because)):
                 wrong.append(f"{order.name} is {order.state}, because {order.because!r}")
+            if odd := set(order.failures) - {"died", "infrastructure"}:
+                wrong.append(f"{order.name} failed as if it were to blame, {odd}: {order.because}")
             if not len(published) == commits == (order.state == "done"):
                 wrong.append(
                     f"{order.name} is {order.state}, {len(published)} runs published, {commits} commits on main"

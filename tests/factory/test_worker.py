@@ -167,6 +167,22 @@ def test_steps_that_are_killed_are_tried_again_without_being_asked(shop: Shop):
     assert (shop.state(number), shop.publishes("slow"), shop.computed_twice(number)) == ("done", 1, {})
 
 
+def test_an_interpreter_that_is_killed_while_it_is_asked_what_is_installed_is_asked_again(shop: Shop):
+    shop.pipeline("good")
+    (shop.folder / ".venv" / "bin").mkdir(parents=True)
+    python = shop.folder / ".venv" / "bin" / "python"
+    once = shop.folder / "killed"
+    python.write_text(f'#!/bin/sh\nif [ ! -e {once} ]; then touch {once}; kill -9 $$; fi\nexec {sys.executable} "$@"\n')
+    python.chmod(0o755)
+    number = shop.submit("good")
+    worker = shop.worker("--json")
+    until(lambda: shop.state(number) in {"done", "failed"}, 60, lambda: shop.ledger.events(number))
+    worker.send_signal(signal.SIGTERM)
+    settled(worker)
+    order = shop.ledger.order(number)
+    assert (order.state, dict(order.failures), once.exists()) == ("done", {"died": 1}, True)
+
+
 @pytest.mark.parametrize("point", ["publish-pointer-moved", "publish-before-commit", "publish-committed"])
 def test_killed_at_any_point_of_its_publish_an_order_is_done_exactly_once(shop: Shop, monkeypatch, point: str):
     shop.pipeline("good", 2)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from pilotline.domain.errors import UsageError
 from pilotline.guest.keys import digest
 from pilotline.run.digests import mark_of
+from pilotline.run.errors import ProcessDied
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -135,6 +136,7 @@ def environment_of(python: Path, cache: Path) -> Environment:
 
     Raises:
         NoEnvironment: it cannot be started.
+        ProcessDied: it was killed, or did not answer in time; asked again it may well.
     """
     path = cache / f"environment-{digest(str(python))[:16]}.json"
     try:
@@ -151,6 +153,10 @@ def environment_of(python: Path, cache: Path) -> Environment:
         )  # fmt: skip
         facts: dict[str, Any] = json.loads(done.stdout)
     except (OSError, ValueError, subprocess.SubprocessError) as error:
+        if isinstance(error, subprocess.TimeoutExpired) or getattr(error, "returncode", 0) < 0:
+            raise ProcessDied(
+                f"the interpreter {python} was asked what is installed: {error}", try_next="the same once more"
+            ) from error
         said = (getattr(error, "stderr", "") or str(error)).strip().splitlines()
         raise NoEnvironment(
             f"the interpreter {python} cannot be asked what is installed: {said[-1] if said else error}",
