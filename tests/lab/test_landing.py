@@ -426,3 +426,38 @@ def test_what_nobody_can_sign_is_landed_and_said_to_be_unsigned(bare, capsys, mo
     said = capsys.readouterr().out
     assert "not signed: " in said
     assert "git switch land/hand && git commit --amend --no-edit -S" in said
+
+
+def test_a_script_that_says_what_it_needs_is_recorded_and_landed_in_just_that(
+    tmp_path, environments, monkeypatch, capsys
+):
+    monkeypatch.setenv("PILOTLINE_ENVIRONMENTS", str(environments))
+    shop = Shop(tmp_path, tmp_path)
+    (shop.folder / "pilotline.toml").touch()
+    # Toolz is imported nowhere: what is asked for may load it.
+    block = '# /// script\n# requires-python = ">=3.11"\n# dependencies = ["iniconfig<2", "toolz==1.0.0"]\n# ///\n'
+    (shop.folder / "explore.py").write_text(block + NOTEBOOK)
+    (shop.folder / "environment.yml").write_text("dependencies: [r-base]\n")
+    monkeypatch.chdir(shop.folder)
+    assert main(["lift", "explore.py", "--want", "total", "--name", "sums"]) == 0
+    said = capsys.readouterr().out
+    assert "built by uv from the notebook's own block" in said
+    assert "pilotline run sums --python " in said
+    assert main(["land", "sums", "--no-ci"]) == 0
+    said = capsys.readouterr().out
+    assert "asked    explore.py: python >=3.11, iniconfig<2, toolz==1.0.0" in said
+    lock = shop.git("show", "land/sums:sums.lock")
+    assert "# Asked for by explore.py: python >=3.11, iniconfig<2, toolz==1.0.0" in lock.splitlines()
+    assert {"iniconfig==1.1.1 \\", "toolz==1.0.0 \\"} <= set(lock.splitlines())
+    assert main(["land", "sums", "--no-ci", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert (told["new"], told["asked"]["index"], told["asked"]["unmet"]) == (False, ["iniconfig<2", "toolz==1.0.0"], [])
+
+
+def test_what_condas_file_asks_for_is_shown_beside_what_was_there(bare, capsys, monkeypatch):
+    (bare.folder / "environment.yml").write_text("channels: [conda-forge]\ndependencies: [python=3.7, pandas]\n")
+    monkeypatch.chdir(bare.folder)
+    assert main(["land", "hand", "--no-ci", "--python", str(bare.python)]) == 0
+    said = capsys.readouterr().out
+    assert "asked    environment.yml (conda-forge): python 3.7, pandas" in said
+    assert "python 3.7 is asked for, and 3." in said

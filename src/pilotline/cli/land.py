@@ -103,6 +103,10 @@ def _print(landing: Landing, out: Out) -> None:
         out.say(f"  proven   nothing: {evidence.not_proven[0]}")
     out.say(f"  tested   {plural(landing.tests.passed, 'test')} passed")
     out.say(f"  locked   Python {lock.python}, {plural(len(lock.versions), 'package')}")
+    if landing.declared is not None:
+        out.say(f"  asked    {landing.declared.said}")
+    for one in landing.unmet:
+        out.say(out.styled(f"           {one}: what is there counts", "yellow"))
     if landing.schedule:
         out.say(f"  runs     {landing.schedule}")
     if landing.new:
@@ -142,6 +146,16 @@ def _as_json(landing: Landing) -> dict[str, object]:
             "outputs": dict(landing.evidence.outputs),
             "not_proven": list(landing.evidence.not_proven),
         },
+        "asked": {
+            "file": landing.declared.file,
+            "python": landing.declared.python,
+            "conda": list(landing.declared.conda),
+            "index": list(landing.declared.index),
+            "channels": list(landing.declared.channels),
+            "unmet": list(landing.unmet),
+        }
+        if landing.declared
+        else None,
         "tests": {"passed": landing.tests.passed, "skipped": landing.tests.skipped},
         "missing": list(landing.missing),
         "pushed": landing.pushed,

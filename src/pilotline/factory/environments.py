@@ -23,11 +23,24 @@ from typing import TYPE_CHECKING, Final
 from pilotline.domain.errors import FactoryError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable
+    from collections.abc import Generator, Iterable, Mapping
 
     from pilotline.run.environment import Environment
 
-__all__ = ["BuildFailed", "Environments", "Lock", "NoUv", "NotLockable", "alone", "find_uv", "lock_for", "lock_path"]
+__all__ = [
+    "BuildFailed",
+    "Environments",
+    "Lock",
+    "NoEqual",
+    "NoUv",
+    "NotLockable",
+    "alone",
+    "called",
+    "find_uv",
+    "lock_for",
+    "lock_path",
+    "uv",
+]
 
 _HEAD: Final = "# Python "
 _MARKER: Final = "pilotline-ready"
@@ -46,6 +59,12 @@ class NotLockable(FactoryError):
     """What is installed cannot be had again in the very same version from an index."""
 
     code = "PL551"
+
+
+class NoEqual(NotLockable):
+    """What conda installed has no equal on a package index, from which the factory could install it."""
+
+    code = "PL575"
 
 
 class BuildFailed(FactoryError):
@@ -115,18 +134,26 @@ def find_uv() -> str:
     return found
 
 
-def lock_for(environment: Environment, modules: Iterable[str]) -> Lock:
+def lock_for(environment: Environment, modules: Iterable[str], *, more: Iterable[str] = (), note: str = "") -> Lock:
     """Pin what some modules need to the versions that are installed.
 
     Args:
         environment: where the notebook ran.
         modules: what the pipeline imports, anywhere.
+        more: distributions that it needs, too.
+        note: a line that the lock says besides.
 
     Raises:
         NotLockable: a distribution was not installed from an index, or the index does not have that version.
+        NoEqual: the same, of what conda installed.
         NoUv: there is no uv.
     """
-    needed = {name: version for name, version in environment.needed(modules).items() if name not in _LEFT_OUT}
+    modules = tuple(modules)
+    installed = environment.needed(modules, more)
+    needed = {
+        name: _upstream(environment, name, version) for name, version in installed.items() if name not in _LEFT_OUT
+    }
+    needed |= _of_conda_alone(environment, modules)
     elsewhere = {name: environment.direct[name] for name in needed if name in environment.direct}
     local = {name: version for name, version in needed.items() if "+" in version}
     if elsewhere or local:
@@ -139,32 +166,94 @@ def lock_for(environment: Environment, modules: Iterable[str]) -> Lock:
         )
     number = re.search(r"\d+\.\d+\.\d+", environment.version)
     head = f"{_HEAD}{number[0] if number else environment.version}\n"
+    head += f"# {note}\n" if note else ""
     if not needed:
         return Lock(text=head)
+    done = _compiled(environment, needed)
+    if done.returncode:
+        raise _not_lockable(environment, needed, done.stderr)
+    lines = [line for line in done.stdout.splitlines() if not line.startswith(("#", "--index", "--extra-index"))]
+    return Lock(text=head + "\n".join(lines).strip("\n") + "\n")
+
+
+def _compiled(environment: Environment, needed: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
     with tempfile.TemporaryDirectory(prefix="pilotline-lock-") as scratch:
         pins = Path(scratch) / "pins.in"
         pins.write_text("".join(f"{name}=={version}\n" for name, version in needed.items()), encoding="utf-8")
-        done = _uv(
+        return uv(
             "pip", "compile", "--quiet", "--no-deps", "--generate-hashes", "--no-header", "--no-annotate",
             "--python", environment.python, str(pins),
         )  # fmt: skip
-    if done.returncode:
-        missing = [name for name in needed if re.search(rf"\b{re.escape(name)}==", done.stderr)]
-        what = ", ".join(
-            f"{name} {needed[name]}{' (installed by conda)' if name in environment.conda else ''}" for name in missing
+
+
+def _upstream(environment: Environment, name: str, version: str) -> str:
+    """The version of what conda installed as those who made it call it: conda may put something of its own behind it."""
+    package = environment.packages.get(environment.conda_package_of(name) or "")
+    if package is None or version == package.version:
+        return version
+    behind = version.removeprefix(package.version)
+    own = version == "0.0.0" or (behind != version and re.fullmatch(r"(?:\.post\d+)?(?:\+[\w.]+)?", behind))
+    return package.version if own else version
+
+
+def _of_conda_alone(environment: Environment, modules: Iterable[str]) -> dict[str, str]:
+    """What an index has of the modules that conda installed without any of Python's metadata, by conda's own notes.
+
+    Raises:
+        NoEqual: they name nothing on an index.
+    """
+    found: dict[str, str] = {}
+    without: dict[str, str] = {}
+    for module, name in environment.by_conda_alone(modules).items():
+        package = environment.packages[name]
+        found |= package.index
+        if not package.index:
+            without[module] = name
+    if without:
+        told = [f"{module} comes with {_conda_said(environment, name)}" for module, name in without.items()]
+        raise NoEqual(
+            f"conda installed what no package index has under a name that conda notes: {', '.join(told)}",
+            try_next="pip install it in that environment, if an index has it; then run the notebook, and lift it again",
+            packages=sorted(set(without.values())),
         )
-        raise NotLockable(
-            f"what is installed cannot be had again from the index: {what or 'some of it'}\n{_end(done.stderr)}",
-            try_next=(
-                f"pip install {' '.join(name for name in missing if name in environment.conda)}, in that environment; then"
-                " run the notebook, and lift it again"
-                if environment.conda.intersection(missing)
-                else "install released versions of them, run the notebook, and lift it again"
-            ),
-            packages=missing,
-        )
-    lines = [line for line in done.stdout.splitlines() if not line.startswith(("#", "--index", "--extra-index"))]
-    return Lock(text=head + "\n".join(lines).strip("\n") + "\n")
+    return found
+
+
+def _not_lockable(environment: Environment, needed: Mapping[str, str], said: str) -> NotLockable:
+    # Uv names one at a time.
+    missing: list[str] = []
+    left, end = dict(needed), said
+    while named := [name for name in left if re.search(rf"\b{re.escape(name)}==", end)]:
+        missing += named
+        left = {name: version for name, version in left.items() if name not in named}
+        again = _compiled(environment, left) if left else None
+        if again is None or again.returncode == 0:
+            break
+        end = again.stderr
+    by_conda = [name for name in missing if name in environment.conda]
+    told: list[str] = []
+    for name in missing:
+        package = environment.conda_package_of(name)
+        by = f" (installed by conda{f' as {_conda_said(environment, package)}' if package else ''})"
+        told.append(f"{name} {needed[name]}{by if name in environment.conda else ''}")
+    kind = NoEqual if by_conda else NotLockable
+    return kind(
+        f"what is installed cannot be had again from the index: {', '.join(told) or 'some of it'}\n{called(said)}",
+        try_next=(
+            f"pip install {' '.join(by_conda)}, in that environment; then run the notebook, and lift it again"
+            if by_conda
+            else "install released versions of them, run the notebook, and lift it again"
+        ),
+        packages=missing,
+    )
+
+
+def _conda_said(environment: Environment, name: str) -> str:
+    package = environment.packages[name]
+    # The last part of a channel's address that is no platform's.
+    parts = [part for part in package.channel.split("/") if part]
+    channel = next((part for part in reversed(parts) if part != "noarch" and "-64" not in part), "")
+    return f"{name} {package.version}{f' of {channel}' if channel else ''}"
 
 
 class Environments:
@@ -217,10 +306,10 @@ class Environments:
                 # What somebody who was killed left half installed would count as installed.
                 shutil.rmtree(place, ignore_errors=True)
                 words = ("pip", "install", "--quiet", "--python", str(python), "--target", str(place), "pytest")
-                done = _uv(*words, held=held)
+                done = uv(*words, held=held)
                 if done.returncode:
                     raise BuildFailed(
-                        f"pytest cannot be installed to run the tests with: {_end(done.stderr)}",
+                        f"pytest cannot be installed to run the tests with: {called(done.stderr)}",
                         try_next="see whether the index can be reached from here",
                     )
                 (place / "ready").touch()
@@ -231,7 +320,7 @@ class Environments:
         minor = ".".join(lock.python.split(".")[:2])
         # The same version where it is on this machine, one that is near, and only then one from elsewhere.
         for asked in ([lock.python, "--no-python-downloads"], [minor, "--no-python-downloads"], [lock.python]):
-            made = _uv("venv", "--quiet", "--no-project", "--python", *asked, str(place), held=held)
+            made = uv("venv", "--quiet", "--no-project", "--python", *asked, str(place), held=held)
             if made.returncode == 0:
                 break
         else:
@@ -239,7 +328,7 @@ class Environments:
         if lock.versions:
             file = place / "lock.txt"
             file.write_text(lock.text, encoding="utf-8")
-            done = _uv(
+            done = uv(
                 "pip", "sync", "--quiet", "--require-hashes", "--python", str(python), str(file), held=held,
             )  # fmt: skip
             if done.returncode:
@@ -250,17 +339,18 @@ class Environments:
 
 def _failed(what: str, said: str, lock: Lock) -> BuildFailed:
     return BuildFailed(
-        f"the environment {lock.key} cannot be built: {what}\n{_end(said)}",
+        f"the environment {lock.key} cannot be built: {what}\n{called(said)}",
         try_next="see whether the index can be reached from here: uv pip download",
         lock=lock.key,
     )
 
 
-def _end(said: str) -> str:
+def called(said: str) -> str:
+    """The end of what uv said, to be shown below a message."""
     return "\n".join(f"  {line}" for line in said.strip().splitlines()[-_MOST_SAID:])
 
 
-def _uv(*words: str, held: int | None = None) -> subprocess.CompletedProcess[str]:
+def uv(*words: str, held: int | None = None) -> subprocess.CompletedProcess[str]:
     """Call uv; a lock that is held is held until it ends, even where who called it is killed before."""
     left_out = {"VIRTUAL_ENV", "CONDA_PREFIX", "PYTHONPATH", "PYTHONHOME", "UV_PROJECT_ENVIRONMENT"}
     env = {name: value for name, value in os.environ.items() if name not in left_out}

@@ -22,6 +22,7 @@ def main():
     here = os.path.dirname(os.path.abspath(__file__))
     path = [os.path.abspath(one) for one in sys.path if one and os.path.abspath(one) != here and os.path.isdir(one)]
     versions, requires, modules, optional, direct, conda = {}, {}, {}, {}, {}, []
+    packages, owners = _conda(sys.prefix)
     for one in metadata.distributions(path=path):
         try:
             name = _normal(one.metadata["Name"])
@@ -42,9 +43,14 @@ def main():
                     if "extra ==" in text and not _FOR_DEVELOPERS.search(text)
                 }
             )
-            if (one.read_text("INSTALLER") or "").strip() == "conda":
+            owner = owners.get(os.path.basename(str(getattr(one, "_path", ""))))
+            # Whatever pip put over it since, it says so itself.
+            installer = (one.read_text("INSTALLER") or "").strip()
+            if installer == "conda" or (owner and installer in ("", "pip") and _is_of(packages[owner], one.version)):
                 # What its recipe was built from lies on conda's own machines.
                 conda.append(name)
+                if owner:
+                    packages[owner]["distributions"].append(name)
             told = json.loads(one.read_text("direct_url.json") or "{}")
             if told and name not in conda:
                 direct[name] = told.get("url") or "somewhere"
@@ -67,9 +73,50 @@ def main():
         "optional": optional,
         "direct": direct,
         "conda": conda,
+        "packages": packages,
         "sites": [one for one in path if one.endswith(("site-packages", "dist-packages"))],
     }
     sys.stdout.write(json.dumps(facts))
+
+
+def _conda(prefix):
+    """What conda notes of each package that it installed, and which of them brought a folder of metadata."""
+    packages, owners = {}, {}
+    notes = os.path.join(prefix, "conda-meta")
+    for name in sorted(os.listdir(notes)) if os.path.isdir(notes) else ():
+        if not name.endswith(".json"):
+            continue
+        try:
+            with open(os.path.join(notes, name), encoding="utf-8") as file:
+                told = json.load(file)
+            package = {
+                "version": str(told["version"]),
+                "channel": str(told.get("channel") or ""),
+                "purls": [str(one) for one in told.get("purls") or ()],
+                "modules": [],
+                "distributions": [],
+            }
+            files = [str(one) for one in told.get("files") or ()]
+            packages[str(told["name"])] = package
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            continue
+        modules = set()
+        for path in files:
+            inside = re.search(r"(?:^|/)site-packages/([^/]+)(/)?", path)
+            if inside is None:
+                continue
+            first = inside.group(1)
+            if first.endswith((".dist-info", ".egg-info")):
+                owners[first] = str(told["name"])
+            elif inside.group(2) or first.endswith((".py", ".so", ".pyd")):
+                modules.add(first.partition(".")[0])
+        package["modules"] = sorted(modules - {"__pycache__"})
+    return packages, owners
+
+
+def _is_of(package, version):
+    """Whether a distribution has the version of a package of conda's, but for what conda put behind it."""
+    return version == package["version"] or version.startswith(package["version"]) or version == "0.0.0"
 
 
 def _normal(name):

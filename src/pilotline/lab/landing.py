@@ -20,15 +20,16 @@ from pilotline.domain.errors import FactoryError, UsageError
 from pilotline.domain.schedules import describe_timing, next_after, timing_of
 from pilotline.factory.committed import submodule_files
 from pilotline.factory.cron import cron_times
+from pilotline.factory.declared import declared_for
 from pilotline.factory.environments import Environments, Lock, alone, lock_for, lock_path
 from pilotline.factory.git import Repository
 from pilotline.lab.ci import Tests, run_tests
 from pilotline.lab.ci_files import files_for
 from pilotline.lab.evidence import Evidence, digest_of, evidence_path, read_evidence
+from pilotline.lab.interpreting import interpreter_for
 from pilotline.lab.lifting import Options, prove_module
 from pilotline.lab.placing import remembered
 from pilotline.lift.credentials import in_text
-from pilotline.lift.interpreter import find_interpreter
 from pilotline.lift.reading import read
 from pilotline.run.environment import choose_python, environment_of
 from pilotline.run.projects import find_module, project_of
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 
     from pilotline.domain.notebooks import Notebook
     from pilotline.domain.pipelines import Pipeline
+    from pilotline.factory.declared import Declared
     from pilotline.lab.receipt import Receipt
     from pilotline.run.environment import Environment
     from pilotline.run.reading import Reading
@@ -119,6 +121,9 @@ class Landing:
     #: Why the commit is not signed, where git is set to sign.
     unsigned: str = ""
     schedule: str = ""
+    #: What the notebook's block or the project's environment.yml asks for, and what was installed otherwise.
+    declared: Declared | None = None
+    unmet: tuple[str, ...] = ()
 
 
 def land(asked: str | None, here: Path, wishes: Wishes, progress: Callable[[str], None]) -> Landing:
@@ -127,6 +132,7 @@ def land(asked: str | None, here: Path, wishes: Wishes, progress: Callable[[str]
     Raises:
         NoPipeline: there is none of that name.
         NoRepository: the project is in no git repository.
+        BadDeclaration: the notebook's block or the project's environment.yml cannot be understood.
         NotLockable: something is installed that no index has.
         BuildFailed: the environment cannot be built.
         NotProvenHere: there the module does not give what its notebook gives.
@@ -143,7 +149,8 @@ def land(asked: str | None, here: Path, wishes: Wishes, progress: Callable[[str]
     contract = contract_text(module, wishes)
     notebook = _notebook_of(module, wishes.notebook)
     recalled = remembered(module.parent, module.stem) or {}
-    python = _python(module, notebook, wishes.python or recalled.get("python"))
+    declared = declared_for(notebook or module, project.folder)
+    python = _python(module, notebook, wishes.python or _still_there(recalled.get("python")), progress)
     environment = environment_of(python, project.own / "cache")
     reading = read_pipeline(module, project, environment)
     if strange := [path for path in reading.local if not Path(path).is_relative_to(project.folder)]:
@@ -154,11 +161,13 @@ def land(asked: str | None, here: Path, wishes: Wishes, progress: Callable[[str]
         )
     progress("locking what it needs")
     modules = sorted({name for code in reading.code.values() for name in code.modules})
-    lock = lock_for(environment, modules)
+    besides = _asked_besides(declared, environment, notebook)
+    note = f"Asked for by {declared.said}" if declared else ""
+    lock = lock_for(environment, modules, more=besides, note=note)
     progress("building its environment")
     environments = Environments()
     landed = environments.python_for(lock)
-    evidence = _proven(module, notebook, environment, modules, lock, landed, recalled, progress)
+    evidence = _proven(module, notebook, environment, modules, besides, lock, landed, recalled, progress)
     progress("testing it there")
     tests = run_tests(module, str(landed), pytest=environments.pytest_for(landed))
     _refuse_failed(module, tests)
@@ -187,6 +196,7 @@ def land(asked: str | None, here: Path, wishes: Wishes, progress: Callable[[str]
         files=tuple(said), to_add=repository.in_the_way(committed.id), lock=lock, python=str(landed),
         evidence=evidence, tests=tests, missing=tuple(_missing(reading, repository, top, said)), pushed=pushed,
         schedule=describe_timing(timing_of(said_when)) if (said_when := tomllib.loads(contract).get("schedule")) else "",
+        declared=declared, unmet=declared.unmet(environment) if declared else (),
     )  # fmt: skip
 
 
@@ -214,10 +224,23 @@ def _notebook_of(module: Path, asked: str | None) -> Path | None:
     return path
 
 
-def _python(module: Path, notebook: Path | None, asked: str | None) -> Path:
+def _python(module: Path, notebook: Path | None, asked: str | None, progress: Callable[[str], None]) -> Path:
     if notebook is None:
         return choose_python(module.parent, asked)
-    return find_interpreter(read(notebook), asked).path
+    return interpreter_for(read(notebook), asked, progress).path
+
+
+def _still_there(python: object) -> str | None:
+    """An interpreter that is recalled, unless it is gone, as one that uv built may be."""
+    return str(python) if python and (shutil.which(str(python)) or Path(str(python)).exists()) else None
+
+
+def _asked_besides(declared: Declared | None, environment: Environment, notebook: Path | None) -> tuple[str, ...]:
+    """Distributions that a script asks for and imports nowhere: something that it imports may load them."""
+    if declared is None or declared.kind != "script" or notebook is None:
+        return ()
+    imported = {name for module in _imported(read(notebook)) for name in environment.modules.get(module, ())}
+    return tuple(name for name in declared.names() if name in environment.versions and name not in imported)
 
 
 def _proven(
@@ -225,6 +248,7 @@ def _proven(
     notebook: Path | None,
     environment: Environment,
     modules: Sequence[str],
+    besides: Sequence[str],
     lock: Lock,
     landed: Path,
     recalled: Mapping[str, Any],
@@ -245,7 +269,7 @@ def _proven(
     known = before is not None and before.stands(module) and before.notebook_sha256 == digest_of(notebook)
     if known and before is not None and before.lock == lock.key:
         return before
-    around = lock_for(environment, {*modules, *_imported(read(notebook)), "IPython"})
+    around = lock_for(environment, {*modules, *_imported(read(notebook)), "IPython"}, more=besides)
     progress("building the environment of the notebook, at the same versions")
     python = Environments().python_for(around)
     receipt = prove_module(notebook, module, replace(options, python=str(python)), progress, module_python=landed)

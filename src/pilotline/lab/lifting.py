@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import posixpath
 import re
+import shlex
 import time
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -13,13 +14,13 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 from pilotline.domain.errors import LiftError, PilotlineError
 from pilotline.domain.recordings import Recording
 from pilotline.lab.generating import generated, with_rows
+from pilotline.lab.interpreting import interpreter_for
 from pilotline.lab.placing import check_place, module_name, place, remember
 from pilotline.lab.proposing import contract_for
 from pilotline.lab.proving import Divergence, Proof, Prover
 from pilotline.lab.receipt import Diagnostic, Receipt, ReceiptOutput
 from pilotline.lab.sampling import sample_files
 from pilotline.lab.testing import Sample, names_in_sample, tests_for
-from pilotline.lift.interpreter import Interpreter, find_interpreter
 from pilotline.lift.lifting import Lifted, lift
 from pilotline.lift.parts import Parts, parts_of
 from pilotline.lift.reading import read
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pilotline.domain.notebooks import Cell, Notebook
+    from pilotline.lift.interpreter import Interpreter
     from pilotline.lift.scratch import Scratch
     from pilotline.lift.slicing import Rung
 
@@ -112,7 +114,7 @@ def list_wanted(path: Path, options: Options, progress: Callable[[str], None]) -
         PilotlineError: it can't be read or run.
     """
     with _opened(path) as (notebook, secrets, _):
-        interpreter = find_interpreter(notebook, options.python)
+        interpreter = interpreter_for(notebook, options.python, progress)
         with (
             scratch_for(notebook) as scratch,
             _prover(notebook.code, interpreter, scratch, options, progress) as prover,
@@ -164,7 +166,7 @@ def prove_module(
     began = time.perf_counter()
     try:
         with _opened(path) as (notebook, secrets, hider):
-            interpreter = find_interpreter(notebook, options.python)
+            interpreter = interpreter_for(notebook, options.python, progress)
             with (
                 scratch_for(notebook) as scratch,
                 _prover(notebook.code, interpreter, scratch, options, progress) as prover,
@@ -216,7 +218,7 @@ def _lifted(
     progress: Callable[[str], None],
 ) -> Receipt:
     path = notebook.path
-    interpreter = find_interpreter(notebook, options.python)
+    interpreter = interpreter_for(notebook, options.python, progress)
     with scratch_for(notebook) as scratch, _prover(notebook.code, interpreter, scratch, options, progress) as prover:
         prover.secrets = {one.name: one.value for one in secrets}
         try:
@@ -229,7 +231,7 @@ def _lifted(
                 kept = [one for one in secrets if one.name in lifted.source]
                 files = _files(lifted, proof, prover, path, name, kept)
                 _no_secret_in(files, hider)
-                receipt = _written(_with_secrets(receipt, kept), files, path, name, options)
+                receipt = _written(_with_secrets(receipt, kept), files, path, name, options, interpreter)
         except LiftError as error:
             if error.exit_status != 1:
                 raise
@@ -710,7 +712,14 @@ def _is_telling(few: Sequence[Mapping[str, Any]], all_: Sequence[Mapping[str, An
     return True
 
 
-def _written(receipt: Receipt, files: Mapping[str, str | bytes], path: Path, name: str, options: Options) -> Receipt:
+def _written(
+    receipt: Receipt,
+    files: Mapping[str, str | bytes],
+    path: Path,
+    name: str,
+    options: Options,
+    interpreter: Interpreter,
+) -> Receipt:
     folder = path.resolve().parent
     changed = check_place(folder, files, force=options.force)
     place(folder, files)
@@ -723,16 +732,17 @@ def _written(receipt: Receipt, files: Mapping[str, str | bytes], path: Path, nam
             "allow": list(options.allow),
             "order": options.order,
             "proof": options.proof,
-            "python": options.python,
+            "python": str(interpreter.path) if interpreter.built else options.python,
         },
     )
+    there = f" --python {shlex.quote(str(interpreter.path))}" if interpreter.built else ""
     set_first = tuple(f"export {secret}=..." for secret in receipt.secrets)
     return replace(
         receipt,
         module=str(folder / f"{name}.py"),
         files=tuple(str(folder / one) for one in files),
         changed=changed,
-        try_next=(*set_first, f"pilotline run {name}", f"pytest test_{name}.py"),
+        try_next=(*set_first, f"pilotline run {name}{there}", f"pytest test_{name}.py"),
     )
 
 

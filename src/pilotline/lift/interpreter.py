@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -43,14 +44,21 @@ class Interpreter:
     path: Path
     why: str
     version: tuple[int, int, int]
+    #: It was built for this notebook, where nobody would look for it.
+    built: bool = False
 
     def __str__(self) -> str:
         """Version, path and reason, for the receipt."""
         return f"Python {'.'.join(map(str, self.version))} at {self.path} ({self.why})"
 
 
-def find_interpreter(notebook: Notebook, asked: str | None) -> Interpreter:
+def find_interpreter(notebook: Notebook, asked: str | None, *, why: str = "--python") -> Interpreter:
     """The interpreter to run a notebook in: asked for, its kernel's, the active environment's, a neighbouring one, ours.
+
+    Args:
+        notebook: what is run.
+        asked: an interpreter or the folder of an environment.
+        why: who asked for it.
 
     Raises:
         NoInterpreter: what was asked for cannot be started.
@@ -65,11 +73,11 @@ def find_interpreter(notebook: Notebook, asked: str | None) -> Interpreter:
             raise NoInterpreter(
                 f"{asked} is no Python interpreter that starts.", try_next="pilotline lift NOTEBOOK --python PATH"
             )
-        return _checked(Interpreter(path=Path(path), why="--python", version=version))
-    for path, why in _candidates(notebook):
+        return _checked(Interpreter(path=Path(path), why=why, version=version))
+    for path, reason in _candidates(notebook):
         version = _version(str(path))
         if version is not None:
-            return _checked(Interpreter(path=path, why=why, version=version))
+            return _checked(Interpreter(path=path, why=reason, version=version))
     raise NoInterpreter("No Python interpreter was found.", try_next="pilotline lift NOTEBOOK --python PATH")
 
 
@@ -97,6 +105,8 @@ def _candidates(notebook: Notebook) -> Iterator[tuple[Path, str]]:
             python = _python_in(parent / name)
             if python is not None:
                 yield python, f"the environment {name} beside the notebook"
+    if (named := _conda_named(folder)) is not None:
+        yield named
     if kernel is not None:
         yield kernel, f"the notebook's kernel {notebook.kernel}"
     for variable in ("VIRTUAL_ENV", "CONDA_PREFIX"):
@@ -111,6 +121,26 @@ def _python_in(environment: Path) -> Path | None:
     for name in ("bin/python", "Scripts/python.exe", "python.exe"):
         if (environment / name).is_file():
             return environment / name
+    return None
+
+
+def _conda_named(folder: Path) -> tuple[Path, str] | None:
+    """The interpreter of the environment that an ``environment.yml`` beside or above a notebook names, if conda has it."""
+    for place in (folder, *folder.parents):
+        for file in ("environment.yml", "environment.yaml"):
+            try:
+                found = re.search(r"(?m)^name:[ \t]*['\"]?([^'\"\s#]+)", (place / file).read_text(encoding="utf-8"))
+            except (OSError, UnicodeDecodeError):
+                continue
+            try:
+                # Conda notes here wherever it made an environment.
+                known = (Path.home() / ".conda" / "environments.txt").read_text(encoding="utf-8").splitlines()
+            except (OSError, UnicodeDecodeError):
+                return None
+            for line in known if found else ():
+                if found and Path(line).name == found[1] and (python := _python_in(Path(line))):
+                    return python, f"conda's environment {found[1]}, as {file} names it"
+            return None
     return None
 
 

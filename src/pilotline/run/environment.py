@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -19,7 +20,7 @@ from pilotline.run.errors import ProcessDied
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-__all__ = ["Environment", "NoEnvironment", "choose_python", "environment_of", "neighbours"]
+__all__ = ["CondaPackage", "Environment", "NoEnvironment", "choose_python", "environment_of", "neighbours"]
 
 _GUEST: Final = Path(__file__).parent.parent / "guest"
 _NEIGHBOURS: Final = (".venv", "venv", "env", ".env", ".conda")
@@ -30,6 +31,20 @@ class NoEnvironment(UsageError):
     """No Python interpreter that starts."""
 
     code = "PL307"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CondaPackage:
+    """What conda notes of a package that it installed."""
+
+    version: str
+    channel: str
+    #: Distributions of Python that it brought, as Python's own metadata calls them.
+    distributions: tuple[str, ...] = ()
+    #: Top-level modules that it brought.
+    modules: tuple[str, ...] = ()
+    #: Distribution of a package index -> version, where the package's own notes say that it is the same.
+    index: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +69,8 @@ class Environment:
     direct: Mapping[str, str] = field(default_factory=dict[str, str])
     #: Distributions that conda installed: an index may have the same version, built otherwise, or may not.
     conda: frozenset[str] = frozenset()
+    #: Conda's name of a package -> what it notes of it.
+    packages: Mapping[str, CondaPackage] = field(default_factory=dict[str, CondaPackage])
 
     def fingerprint(self, modules: Iterable[str]) -> str:
         """One text for the interpreter and all that some modules bring with them.
@@ -64,15 +81,29 @@ class Environment:
         taken = self._reached([*found, *(self.versions if None in found else ())])
         return digest("environment", self.version, *(f"{name}=={self.versions[name]}" for name in sorted(taken)))
 
-    def needed(self, modules: Iterable[str]) -> Mapping[str, str]:
-        """The distributions that some modules bring with them, each with its version.
+    def needed(self, modules: Iterable[str], more: Iterable[str] = ()) -> Mapping[str, str]:
+        """The distributions that some modules bring with them, and ``more`` of them, each with its version.
 
         What those that are imported can make use of without requiring it counts too, where it is installed: what they do
         may depend on it. A module that no distribution claims is the project's own.
         """
-        found = [name for name in self._distributions(modules) if name is not None]
+        found = [*(name for name in self._distributions(modules) if name is not None), *more]
         taken = self._reached([*found, *(one for name in found for one in self.optional.get(name, ()))])
         return {name: self.versions[name] for name in sorted(taken)}
+
+    def by_conda_alone(self, modules: Iterable[str]) -> Mapping[str, str]:
+        """Of some modules, those that conda installed and no distribution of Python claims: module -> conda's package."""
+        found: dict[str, str] = {}
+        for module in sorted({name.partition(".")[0] for name in modules}):
+            if module not in self.modules and module not in self.standard:
+                for name, package in self.packages.items():
+                    if module in package.modules:
+                        found[module] = name
+        return found
+
+    def conda_package_of(self, distribution: str) -> str | None:
+        """Conda's name of the package that brought a distribution."""
+        return next((name for name, one in self.packages.items() if distribution in one.distributions), None)
 
     def _distributions(self, modules: Iterable[str]) -> list[str | None]:
         """What brings some modules; None among them for one that no distribution claims."""
@@ -141,7 +172,7 @@ def environment_of(python: Path, cache: Path) -> Environment:
     path = cache / f"environment-{digest(str(python))[:16]}.json"
     try:
         known: dict[str, Any] = json.loads(path.read_bytes())
-        if "conda" in known["facts"] and known["marks"] == _marks(python, known["facts"]):
+        if "packages" in known["facts"] and known["marks"] == _marks(python, known["facts"]):
             return _environment(python, known["facts"])
     except (OSError, ValueError, KeyError):
         pass
@@ -200,4 +231,17 @@ def _environment(python: Path, facts: Mapping[str, Any]) -> Environment:
         optional=facts["optional"],
         direct=facts["direct"],
         conda=frozenset(facts["conda"]),
-    )
+        packages={
+            name: CondaPackage(
+                version=told["version"], channel=told["channel"], distributions=tuple(told["distributions"]),
+                modules=tuple(told["modules"]), index=dict(filter(None, map(_of_index, told["purls"]))),
+            )
+            for name, told in facts["packages"].items()
+        },
+    )  # fmt: skip
+
+
+def _of_index(purl: str) -> tuple[str, str] | None:
+    """Name and version that a package URL gives on Python's index; None where it is for another one."""
+    found = re.fullmatch(r"pkg:pypi/([A-Za-z0-9._-]+)@([^?#]+)(?:[?#].*)?", purl)
+    return (re.sub(r"[-_.]+", "-", found[1]).lower(), found[2]) if found else None
