@@ -189,7 +189,7 @@ class Alerting:
         """
         names = [channel.name for channel in channels]
         with self._database.writing() as tx:
-            now = _clock(tx)
+            now = tx.now()
             problems = {(each.kind, each.subject): each for each in self._problems(tx, promises, now)}
             standing = [_alert(row) for row in tx.execute(SQL["open_alerts"])]
             news: list[News] = []
@@ -205,7 +205,7 @@ class Alerting:
         sent = 0
         for channel in channels:
             with self._database.writing() as tx:
-                now = _clock(tx)
+                now = tx.now()
                 rows = tx.execute(
                     SQL["claim_deliveries"], channel=channel.name, now=time_text(now), until=time_text(now + _CLAIM)
                 )
@@ -222,7 +222,7 @@ class Alerting:
             else:
                 sent += 1
                 with self._database.writing() as tx:
-                    done = time_text(_clock(tx))
+                    done = time_text(tx.now())
                     for alert, word, _ in rows:
                         tx.execute(SQL["delivered"], alert=alert, news=word, channel=channel.name, done=done)
         return sent
@@ -268,7 +268,7 @@ class Alerting:
 
     def _put_off(self, channel: Channel, rows: Sequence[tuple[Any, ...]], error: NotDelivered) -> None:
         with self._database.writing() as tx:
-            now = _clock(tx)
+            now = tx.now()
             for alert, word, attempts in rows:
                 wait = min(_WAIT * 2 ** min(attempts - 1, 10), _LONGEST_WAIT)
                 tx.execute(
@@ -364,11 +364,6 @@ def _span(span: timedelta) -> str:
         if seconds < most:
             return f"{round(seconds / size)} {unit}"
     return f"{round(seconds / 86400)} days"
-
-
-def _clock(tx: Session) -> datetime:
-    """The database's time: hosts may disagree."""
-    return _time(tx.execute(SQL["clock"])[0][0])
 
 
 def _time(text: str) -> datetime:

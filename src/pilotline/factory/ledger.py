@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping
 
     from pilotline.domain.orders import Failure, OrderState
+    from pilotline.lake.bells import Bell
     from pilotline.lake.catalog import Transaction
     from pilotline.lake.database import Database, Session
 
@@ -37,6 +38,8 @@ MIGRATIONS: Final = (_SQL / "schema_001.sql", _SQL / "schema_002.sql")
 
 #: More than any number of an order.
 _ALL: Final = 2**62
+#: Events after which nobody has more to do than before.
+_FOR_NOBODY: Final = frozenset({"claimed", "change", "moved on", "cancel asked"})
 #: Orders forgotten in one transaction, so that nobody waits for long.
 _AT_ONCE: Final = 500
 
@@ -66,6 +69,7 @@ class Ledger:
         self._take_overs = take_overs
         self._clock = clock
         self._records = Records(database)
+        self._next_due: timedelta | None = timedelta(0)
         database.register("factory", MIGRATIONS)
 
     @property
@@ -182,6 +186,15 @@ class Ledger:
                         state=state,
                     )
 
+    def bell(self) -> Bell:
+        """Rings when orders came, or may be claimed that could not be before."""
+        return self._database.bell("orders")
+
+    @property
+    def next_due(self) -> timedelta | None:
+        """As the last ``claim`` saw it: in how long an order is due, or a lease runs out; None where time changes nothing."""
+        return self._next_due
+
     # -- working -------------------------------------------------------------------------------------------------------
 
     def claim(self, worker: str, lease: timedelta, *, project: str = "") -> Claim | None:
@@ -199,7 +212,10 @@ class Ledger:
         with self._database.reading() as tx:
             now = time_text(self._now(tx))
             if not tx.execute(SQL["expired"], now=now) and not tx.execute(SQL["claimable"], now=now, project=project):
+                ((first,),) = tx.execute(SQL["next_due"], now=now)
+                self._next_due = datetime.fromisoformat(first) - datetime.fromisoformat(now) if first else None
                 return None
+        self._next_due = timedelta(0)
         with self._database.writing() as tx:
             now = self._now(tx)
             self._free_expired(tx, now)
@@ -418,6 +434,7 @@ class Ledger:
                 tx.execute(SQL["drop_limit"], kind=kind, name=name)
             else:
                 tx.execute(SQL["set_limit"], kind=kind, name=name, most=most)
+            tx.announce("orders")
 
     def limits(self) -> Mapping[tuple[LimitKind, str], int]:
         """The limits that were set."""
@@ -448,7 +465,7 @@ class Ledger:
     def _now(self, tx: Transaction) -> datetime:
         if self._clock is not None:
             return self._clock()
-        return datetime.fromisoformat(tx.execute(SQL["clock"])[0][0])
+        return tx.now()
 
     def _standing(self, tx: Transaction, claim: Claim, now: datetime) -> Renewal:
         rows = tx.execute(SQL["held"], number=claim.order.number, token=claim.token, now=time_text(now))
@@ -493,6 +510,8 @@ class Ledger:
                 set_state(tx, branch, "failed", because=because[:500])
 
     def _note(self, tx: Transaction, number: int, now: datetime, event: str, **facts: object) -> None:
+        if event not in _FOR_NOBODY:
+            tx.announce("orders")
         tx.execute(SQL["add_event"], number=number, at=time_text(now), kind=event, facts=json.dumps(facts, default=str))
 
 

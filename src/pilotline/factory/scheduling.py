@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from pilotline.factory.latency import Latency
     from pilotline.factory.ledger import Ledger
     from pilotline.factory.releases import Release
+    from pilotline.lake.bells import Bell
     from pilotline.lake.database import Database, Session
 
 __all__ = ["NoSuchSchedule", "Schedule", "Scheduler", "Schedules", "schedules_of"]
@@ -40,8 +41,13 @@ SQL: Final = named_statements(_SQL / "schedules.sql")
 MIGRATIONS: Final = (_SQL / "schedules_001.sql", _SQL / "schedules_002.sql", _SQL / "schedules_003.sql")
 #: So many schedules in one transaction, so that nobody waits for long.
 _AT_ONCE: Final = 500
-#: Seconds between two looks, at most.
+#: Seconds between two looks, at most, where nobody said that there is something; should the word have been lost.
+_SLOW: Final = 5.0
+#: The same at least, and after trouble for the first time.
+_LEAST: Final = 0.05
 _LOOK: Final = 1.0
+#: Seconds until it notices that it was stopped.
+_SLICE: Final = 0.2
 _LONGEST: Final = 10.0
 
 
@@ -115,6 +121,7 @@ class Schedules:
                     timing, project=project, pipeline=pipeline, name=name, release=release, onto=onto, owner=owner,
                     terms=terms, within=tx,
                 )  # fmt: skip
+        within.announce("schedules")
         now = self._ledger.now()
         before = within.execute(SQL["schedule_by_name"], name=name)
         earlier = _schedule(before[0]) if before else None
@@ -164,6 +171,7 @@ class Schedules:
             tx.execute(
                 SQL["pause_schedule"], name=name, paused=int(paused), seen=commits.time_text(now), due=_text(following)
             )
+            tx.announce("schedules")
             if not paused:
                 taken = json.dumps(self._standing(tx, found.timing, found.onto))
                 tx.execute(SQL["took"], name=name, seen=commits.time_text(now), taken=taken)
@@ -228,6 +236,16 @@ class Schedules:
         with self._database.reading() as tx:
             ((first,),) = tx.execute(SQL["first_due"])
         return datetime.fromisoformat(first) if first else None
+
+    def next_due(self) -> timedelta | None:
+        """In how long the next one is due; None where none is."""
+        with self._database.reading():
+            first = self.first_due()
+            return first - self._ledger.now() if first else None
+
+    def bell(self) -> Bell:
+        """Rings when schedules were set, or tables published that some may wait for."""
+        return self._database.bell("schedules", "commits")
 
     def _order(self, tx: Session, schedule: Schedule, now: datetime) -> list[OrderNumber]:
         ticks = due(schedule.timing, schedule.seen, now, cron_times)
@@ -333,21 +351,30 @@ class Scheduler:
     def run(self, stopped: threading.Event) -> None:
         """Go on until ``stopped`` is set."""
         wait = _LOOK
+        bell = self._schedules.bell()
         while not stopped.is_set():
-            began = time.monotonic()
+            began, rings = time.monotonic(), True
             try:
                 orders = self._schedules.order_due()
-                wait = _LOOK
+                due = self._schedules.next_due()
+                wait = _SLOW if due is None else min(_SLOW, max(due.total_seconds(), 0.0))
             except PilotlineError as error:
                 self._heard(error)
-                wait = min(wait * 2, _LONGEST)
+                wait, rings = min(max(wait, _LOOK) * 2, _LONGEST), False
             except Exception as error:  # whatever it is, tomorrow's runs must not be lost for it
                 self._heard(FactoryError(f"{type(error).__name__}: {error}", try_next="pilotline factory, once more"))
-                wait = min(wait * 2, _LONGEST)
+                wait, rings = min(max(wait, _LOOK) * 2, _LONGEST), False
             else:
                 if orders:
                     self._heard(orders)
-            stopped.wait(max(0.05, wait - (time.monotonic() - began)))
+            # Whatever rings, it looks no more often than this.
+            stopped.wait(_LEAST)
+            while not stopped.is_set() and (left := wait - (time.monotonic() - began)) > 0:
+                if not rings:
+                    stopped.wait(left)
+                elif bell.wait(min(left, _SLICE)):
+                    break
+        bell.close()
 
 
 def schedules_of(release: Release) -> dict[str, dict[str, Any]]:

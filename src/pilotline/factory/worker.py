@@ -19,7 +19,7 @@ import socket
 import sys
 import threading
 import time
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final, Literal
@@ -36,13 +36,18 @@ if TYPE_CHECKING:
     from pilotline.factory.fulfilling import Opening
     from pilotline.factory.ledger import Ledger
     from pilotline.lake.attending import Attendance
+    from pilotline.lake.bells import Bell
 
 __all__ = ["LEASE", "Settled", "Worker", "worker_name"]
 
 #: Long enough that a starved machine seldom loses what it holds.
 LEASE: Final = timedelta(seconds=60)
-#: Seconds between two looks for something to do; a look is one read of one index.
+#: Seconds between two looks for something to do, where there may be.
 _LOOK: Final = 0.1
+#: The same where nobody said that there is: should the word have been lost, it is found then.
+_SLOW: Final = 5.0
+#: Seconds until a worker that rests notices that it was told to stop.
+_SLICE: Final = 0.2
 #: Seconds between two looks whether a running order was cancelled.
 _ASK: Final = 0.5
 #: Renewals in a lease: so many may be missed but one.
@@ -121,7 +126,8 @@ class Worker:
             LakeTooNew: an upgrade left this code behind; what it held is taken over when its lease runs out.
         """
         count, wait, reached = 0, _LOOK, False
-        with self._listening():
+        bell = self._ledger.bell()
+        with self._listening(), closing(bell):
             while not self._told_to_stop():
                 try:
                     self._attend()
@@ -137,11 +143,13 @@ class Worker:
                     continue
                 if claim is not None:
                     count += 1
+                    # Like the ledger's, its connection cannot be shared with a fork.
+                    bell.close()
                     self._carry(claim)
                 if (once or drain) and (claim is None or once):
                     break
                 if claim is None:
-                    self._pause(wait)
+                    self._rest(bell)
             if self._attendance is not None:
                 with suppress(LakeError):
                     self._attendance.leave()
@@ -187,6 +195,14 @@ class Worker:
             self._signals = 1
             self._stop_at = time.monotonic() + self._grace
         return self._signals > 0
+
+    def _rest(self, bell: Bell) -> None:
+        """Until there may be something to do: somebody said so, or it is time; should the word be lost, for a while."""
+        due = self._ledger.next_due
+        end = time.monotonic() + (_SLOW if due is None else min(_SLOW, max(due.total_seconds(), _LOOK)))
+        while not self._told_to_stop() and (left := end - time.monotonic()) > 0:
+            if bell.wait(min(left, _SLICE)):
+                return
 
     def _pause(self, seconds: float) -> None:
         end = time.monotonic() + seconds

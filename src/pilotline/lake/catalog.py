@@ -31,6 +31,7 @@ if TYPE_CHECKING:
         WriteMode,
     )
     from pilotline.lake.arrow_types import ArrowDataset, ArrowReader, ArrowTable
+    from pilotline.lake.bells import Topic
 
 __all__ = ["Catalog", "CatalogReader", "Compacted", "FrameNotes", "Published", "Ref", "Transaction", "Written"]
 
@@ -47,6 +48,14 @@ class Transaction(Protocol):
 
     def execute(self, statement: str, /, **values: object) -> list[tuple[Any, ...]]:
         """Run one SQL statement with ``:name`` parameters and fetch its rows."""
+        ...
+
+    def now(self) -> datetime:
+        """The time of the database: hosts may disagree."""
+        ...
+
+    def announce(self, topic: Topic) -> None:
+        """Let those who wait for this hear of it, once the transaction is kept."""
         ...
 
 

@@ -12,8 +12,10 @@ import os
 import sqlite3
 import threading
 from contextlib import contextmanager
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
+from pilotline.lake.bells import FileBell
 from pilotline.lake.errors import LakeBusy, LakeDamaged, NoRoom
 from pilotline.lake.migrating import (
     MIGRATIONS,
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from pathlib import Path
 
+    from pilotline.lake.bells import Bell, Topic
     from pilotline.lake.migrating import Process
 
 __all__ = ["Database", "Session", "SqliteDatabase", "named_statements"]
@@ -42,14 +45,26 @@ class Session:
 
     Args:
         run: executes one statement with ``:name`` parameters and fetches its rows.
+        clock: the expression for the database's time.
     """
 
-    def __init__(self, run: Callable[[str, Mapping[str, object]], list[tuple[Any, ...]]]) -> None:
+    def __init__(self, run: Callable[[str, Mapping[str, object]], list[tuple[Any, ...]]], clock: str) -> None:
         self._run = run
+        self._clock = f"SELECT {clock}"
+        #: What those who wait are to hear of when it is committed.
+        self.announced: set[Topic] = set()
 
     def execute(self, statement: str, /, **values: object) -> list[tuple[Any, ...]]:
         """Run one statement with ``:name`` parameters and fetch its rows."""
         return self._run(statement, values)
+
+    def now(self) -> datetime:
+        """The time of the database: hosts may disagree."""
+        return datetime.fromisoformat(self._run(self._clock, {})[0][0])
+
+    def announce(self, topic: Topic) -> None:
+        """Let those who wait for this hear of it, once the transaction is kept."""
+        self.announced.add(topic)
 
 
 class Database(Protocol):
@@ -94,6 +109,10 @@ class Database(Protocol):
         Raises:
             LakeTooNew: this Pilotline does not know the way back.
         """
+        ...
+
+    def bell(self, *topics: Topic) -> Bell:
+        """What rings when one of these was announced."""
         ...
 
     def close(self) -> None:
@@ -180,6 +199,10 @@ class SqliteDatabase:
         with self.writing() as tx:
             undo(tx, migrations, component, version, self.where, _WORDS)
 
+    def bell(self, *_: Topic) -> Bell:
+        """What rings when anything was committed."""
+        return FileBell(self.path)
+
     def close(self) -> None:
         """Close this thread's connection."""
         connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
@@ -235,7 +258,7 @@ class SqliteDatabase:
 
 
 def _session(connection: sqlite3.Connection) -> Session:
-    return Session(lambda statement, values: connection.execute(statement, dict(values)).fetchall())
+    return Session(lambda statement, values: connection.execute(statement, dict(values)).fetchall(), _WORDS["{now}"])
 
 
 def _known(connection: sqlite3.Connection) -> bool:

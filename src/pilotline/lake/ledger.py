@@ -437,9 +437,9 @@ def time_text(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat(timespec="microseconds")
 
 
-def now_after(last: datetime) -> datetime:
-    """Now, or just after ``last`` where the clock was put back: times on a branch only grow."""
-    return max(datetime.now(UTC), last + timedelta(microseconds=1))
+def now_after(tx: Session, last: datetime) -> datetime:
+    """Now by the database's clock, or just after ``last`` where it was put back: times on a branch only grow."""
+    return max(tx.now(), last + timedelta(microseconds=1))
 
 
 def add_commit(
@@ -462,7 +462,7 @@ def add_commit(
         branch=row.name,
         seq=seq,
         parent=parent.id,
-        at=now_after(parent.at),
+        at=now_after(tx, parent.at),
         author=author,
         kind=kind,
         message=message,
@@ -484,6 +484,9 @@ def add_commit(
         merged=merged,
         undoes=undoes,
     )
+    if branch_id == MAIN_ID or kind in {"publish", "undo"}:
+        # What is written to a private branch concerns nobody yet.
+        tx.announce("commits")
     return CommitRow(commit=commit, branch_id=branch_id)
 
 

@@ -59,6 +59,7 @@ if TYPE_CHECKING:
     from pilotline.domain.access import Filter, Scope
     from pilotline.domain.tables import Column, CommitKind, TableChange, WriteMode
     from pilotline.lake.arrow_types import ArrowDataset, ArrowReader, ArrowTable
+    from pilotline.lake.bells import Topic
     from pilotline.lake.catalog import FrameNotes, Ref, Transaction
 
 __all__ = ["MemoryCatalog"]
@@ -100,6 +101,13 @@ class _MemoryTransaction:
         """Remember the statement; there is no database to run it."""
         self._state.statements.append((statement, values))
         return []
+
+    def now(self) -> datetime:
+        """This machine's time; there is no other."""
+        return datetime.now(UTC)
+
+    def announce(self, topic: Topic) -> None:
+        """Nobody else is there to hear of it."""
 
 
 class MemoryCatalog:

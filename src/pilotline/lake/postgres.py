@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import os
 import re
+import select
 import threading
+import time
 from contextlib import contextmanager, suppress
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
@@ -28,11 +30,12 @@ from pilotline.lake.migrating import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Mapping, Sequence
+    from collections.abc import Callable, Generator, Mapping, Sequence
     from pathlib import Path
 
     import psycopg
 
+    from pilotline.lake.bells import Bell, Topic
     from pilotline.lake.migrating import Process
 
 __all__ = ["PostgresDatabase"]
@@ -59,6 +62,8 @@ _KEEPALIVES: Final = {
 }
 #: The same, asked by the server; only it can miss a client that vanished while it had nothing to say.
 _SERVER_KEEPALIVES: Final = {"tcp_keepalives_idle": 30, "tcp_keepalives_interval": 10, "tcp_keepalives_count": 3}
+#: Seconds until a bell that could not be hung up is tried again.
+_AGAIN: Final = 2.0
 _PARAMETER = re.compile(r"(?<![:\w]):([a-z_]\w*)")
 
 
@@ -131,7 +136,10 @@ class PostgresDatabase:
         try:
             with self._as_lake_errors():
                 self._begin(connection, self._lock_all(), OLDEST)
-                yield _session(connection)
+                session = _session(connection)
+                yield session
+                for topic in sorted(session.announced):
+                    connection.execute("SELECT pg_notify(%s, '')", (_channel(topic),))
                 connection.execute("COMMIT")
         except BaseException:
             _roll_back(connection)
@@ -147,6 +155,10 @@ class PostgresDatabase:
         migrations, _ = self._migrations[component]
         with self.writing() as tx:
             undo(tx, migrations, component, version, self.where, _WORDS)
+
+    def bell(self, *topics: Topic) -> Bell:
+        """What rings when one of these was announced."""
+        return _Bell(self._connect, topics)
 
     def close(self) -> None:
         """Close this thread's connection."""
@@ -261,13 +273,86 @@ class PostgresDatabase:
             ) from error
 
 
+class _Bell:
+    """Rings at a NOTIFY, on a connection of its own that asks nothing while it waits.
+
+    Args:
+        connect: opens a connection.
+        topics: that are listened to.
+    """
+
+    def __init__(self, connect: Callable[[], psycopg.Connection], topics: Sequence[Topic]) -> None:
+        self._connect = connect
+        self._topics = topics
+        self._connection: psycopg.Connection | None = None
+        self._pid = 0
+        self._not_before = 0.0
+
+    def __del__(self) -> None:
+        self.close()
+
+    def wait(self, seconds: float) -> bool:
+        """See ``Bell.wait``."""
+        import psycopg
+
+        now = time.monotonic()
+        if self._connection is None or self._pid != os.getpid():
+            if now >= self._not_before:
+                try:
+                    self._listen()
+                except (psycopg.Error, DatabaseUnreachable, LakeBusy):
+                    self.close()
+                    # Whoever looks is told what is wrong with it.
+                    self._not_before = time.monotonic() + _AGAIN
+                else:
+                    return True
+            time.sleep(max(0.0, seconds - (time.monotonic() - now)))
+            return False
+        try:
+            return self._heard(self._connection, seconds)
+        except (psycopg.Error, OSError):
+            # The server went away: nobody knows what was announced meanwhile.
+            self.close()
+            return True
+
+    def close(self) -> None:
+        """See ``Bell.close``."""
+        connection, self._connection = self._connection, None
+        # Not in a child: its copy of a connection is the parent's.
+        if connection is not None and self._pid == os.getpid():
+            connection.close()
+
+    def _listen(self) -> None:
+        connection = self._connect()
+        self._connection, self._pid = connection, os.getpid()
+        for topic in self._topics:
+            connection.execute(f"LISTEN {_channel(topic)}".encode())
+
+    @staticmethod
+    def _heard(connection: psycopg.Connection, seconds: float) -> bool:
+        pgconn, end, heard = connection.pgconn, time.monotonic() + seconds, False
+        while not heard:
+            # A goodbye of the server's is something to read, too; the next time it is an error.
+            readable, _, _ = select.select([pgconn.socket], [], [], max(0.0, end - time.monotonic()))
+            if not readable:
+                return False
+            pgconn.consume_input()
+            while pgconn.notifies() is not None:
+                heard = True
+        return True
+
+
+def _channel(topic: Topic) -> str:
+    return f"pilotline_{topic}"
+
+
 def _session(connection: psycopg.Connection) -> Session:
     def run(statement: str, values: Mapping[str, object]) -> list[tuple[Any, ...]]:
         given = {name: int(value) if isinstance(value, bool) else value for name, value in values.items()}
         cursor = connection.execute(_as_postgres(statement), given or None)
         return cursor.fetchall() if cursor.description is not None else []
 
-    return Session(run)
+    return Session(run, _WORDS["{now}"])
 
 
 @lru_cache(maxsize=512)

@@ -1,6 +1,3 @@
--- clock --
-SELECT at FROM factory_clock;
-
 -- open_alerts --
 SELECT id, kind, subject, owner, because, run, opened, closed FROM alert WHERE closed IS NULL ORDER BY id;
 

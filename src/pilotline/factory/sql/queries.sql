@@ -1,6 +1,3 @@
--- clock --
-SELECT at FROM factory_clock;
-
 -- submit --
 -- No row comes back where an order of this id is there already.
 INSERT INTO factory_order (id, pipeline, project, release_id, onto, parameters, partition_value, key, priority, due, origin, schedule, timeout, attempts, owner, fresh, submitted)
@@ -46,6 +43,14 @@ AND (o.key = '' OR (
 ) < coalesce(k.most, 1))
 ORDER BY o.priority DESC, o.due, o.number
 LIMIT 1;
+
+-- next_due --
+-- When the next order that waits is due, or the next lease runs out.
+SELECT min(at) FROM (
+    SELECT min(due) AS at FROM factory_order WHERE state = 'waiting' AND due > :now
+    UNION ALL
+    SELECT min(until) AS at FROM factory_order WHERE state = 'running'
+) AS times;
 
 -- claim --
 UPDATE factory_order SET state = 'running', token = token + 1, worker = :worker, began = :now, until = :until, because = ''

@@ -1,0 +1,132 @@
+"""Who waits for something hears of it at once, whatever the database is; a word that is lost costs a while and no more."""
+
+from __future__ import annotations
+
+import threading
+import time
+from contextlib import suppress
+
+import pyarrow as pa
+import pytest
+
+from pilotline.domain.tables import Replace, TableName
+from pilotline.lake.lake import open_lake
+from pilotline.lake.postgres import PostgresDatabase
+
+ORDERS = TableName("sales", "orders")
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def url(request) -> str | None:
+    return request.getfixturevalue("postgres").database() if request.param == "postgres" else None
+
+
+@pytest.fixture
+def lake(url, tmp_path):
+    made = open_lake(tmp_path, database=url)
+    made.branches()
+    yield made
+    made.database.close()
+
+
+@pytest.fixture
+def bell(lake):
+    found = lake.database.bell("commits")
+    yield found
+    found.close()
+
+
+def publish(lake) -> None:
+    name = f"b{len(lake.branches(every=True))}"
+    lake.create_branch(name)
+    lake.write(name, ORDERS, pa.table({"n": [1]}), Replace())
+    lake.publish(name, require_checked=False)
+    lake.database.close()
+
+
+def rung(bell, seconds: float) -> float | None:
+    """After how many seconds it rang; None where it did not."""
+    began = time.monotonic()
+    return time.monotonic() - began if bell.wait(seconds) else None
+
+
+def later(what, seconds: float = 0.3) -> threading.Thread:
+    def do() -> None:
+        time.sleep(seconds)
+        what()
+
+    thread = threading.Thread(target=do)
+    thread.start()
+    return thread
+
+
+def test_it_rings_when_something_is_published_and_not_before(lake, bell):
+    # Nobody knows what was announced before it listened.
+    assert bell.wait(5)
+    assert rung(bell, 0.4) is None
+    thread = later(lambda: publish(lake))
+    assert rung(bell, 20) is not None
+    thread.join()
+
+
+def test_what_was_announced_while_nobody_waited_is_heard(lake, bell):
+    assert bell.wait(5)
+    thread = later(lambda: publish(lake), 0)
+    thread.join()
+    assert rung(bell, 5) < 1
+    bell.close()
+    assert rung(bell, 5) < 1
+
+
+def test_what_is_not_kept_is_not_announced(lake, bell):
+    bell.wait(5)
+    with suppress(ZeroDivisionError), lake.database.writing() as tx:
+        tx.announce("commits")
+        raise ZeroDivisionError
+    assert rung(bell, 0.4) is None
+
+
+def test_postgres_tells_topics_apart_and_private_branches_concern_nobody(postgres, tmp_path):
+    lake = open_lake(tmp_path, database=postgres.database())
+    lake.create_branch("mine")
+    bell = lake.database.bell("commits", "schedules")
+    assert bell.wait(5)
+    lake.write("mine", ORDERS, pa.table({"n": [1]}), Replace())
+    with lake.database.writing() as tx:
+        tx.announce("orders")
+    assert rung(bell, 0.4) is None
+    lake.publish("mine", require_checked=False)
+    assert rung(bell, 5) is not None
+    bell.close()
+    lake.database.close()
+
+
+def test_a_bell_rings_when_its_connection_is_lost_and_listens_again(postgres, tmp_path):
+    url = postgres.database()
+    database = PostgresDatabase(url)
+    bell = database.bell("orders")
+    assert bell.wait(5)
+    with database.writing() as tx:
+        rows = tx.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND left(query, 6) = 'LISTEN'"
+        )
+    assert rows == [(True,)]
+    assert rung(bell, 5) is not None
+    # It listens again, which rings for what may have been announced meanwhile; and then hears.
+    assert rung(bell, 5) is not None
+    assert rung(bell, 0.3) is None
+    with database.writing() as tx:
+        tx.announce("orders")
+    assert rung(bell, 5) < 1
+    bell.close()
+    database.close()
+
+
+def test_a_bell_of_a_server_that_is_away_waits_and_rings_for_nothing(tmp_path):
+    bell = PostgresDatabase(f"postgresql://nobody@/none?host={tmp_path}").bell("orders")
+    began = time.monotonic()
+    assert bell.wait(0.3) is False
+    assert bell.wait(0.3) is False
+    assert time.monotonic() - began >= 0.6
+    bell.close()
