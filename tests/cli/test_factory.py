@@ -5,13 +5,19 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
+from datetime import timedelta
+from itertools import pairwise
 from pathlib import Path
+from threading import Event, Thread
 
 import pytest
 
+import services
+from pilotline.domain.orders import Ask
 from pilotline.factory.ledger import Ledger
 from pilotline.run.opening import open_lake_here
 
@@ -150,3 +156,123 @@ def test_workers_end_with_a_factory_that_is_killed(shop):
     while alive(worker):
         assert time.monotonic() < end
         time.sleep(0.05)
+
+
+def wrong(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "pilotline", "factory", *words]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=60)
+
+
+def test_a_factory_that_cannot_serve_says_so_before_it_begins_anything(tmp_path):
+    (tmp_path / "pilotline.toml").touch()
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        done = wrong(tmp_path, "--port", str(port))
+        assert (done.returncode, "PL501" in done.stderr) == (1, True), done.stderr
+        # Whether its database answers or not.
+        (tmp_path / "pilotline.toml").write_text(f'[lake]\ndatabase = "postgresql://nobody@/none?host={tmp_path}"\n')
+        assert "PL501" in wrong(tmp_path, "--port", str(port)).stderr
+    done = wrong(tmp_path, "--port", "70000")
+    assert (done.returncode, "70000 is no port" in done.stderr) == (2, True), done.stderr
+    # As where only the small install is there.
+    (tmp_path / "sitecustomize.py").write_text(
+        "import importlib.util\nfind = importlib.util.find_spec\n"
+        "importlib.util.find_spec = lambda name, *more: None if name == 'uvicorn' else find(name, *more)\n"
+    )
+    command = [sys.executable, "-m", "pilotline", "factory"]
+    environ = dict(os.environ, PYTHONPATH=str(tmp_path))
+    done = subprocess.run(command, cwd=tmp_path, env=environ, capture_output=True, text=True, check=False, timeout=60)
+    assert (done.returncode, "what serves over HTTP is not installed" in done.stderr) == (2, True), done.stderr
+
+
+def test_a_factory_that_starts_before_its_database_waits_says_so_and_goes_on(tmp_path):
+    postgres = services.Postgres()
+    folder = tmp_path / "shop"
+    folder.mkdir()
+    (folder / "counting.py").write_text(MODULE)
+    (folder / "counting.toml").write_text('schedule = "every 1s"\n')
+    (folder / "pilotline.toml").write_text(f'[lake]\ndatabase = "{postgres.database()}"\n')
+    postgres.kill()
+    command = [sys.executable, "-m", "pilotline", "factory", "--port", "0", "--lease", "3", "--grace", "2"]
+    with (folder / "said").open("w") as out, (folder / "wrong").open("w") as err:
+        process = subprocess.Popen(command, cwd=folder, stdout=out, stderr=err, start_new_session=True)
+    try:
+        end = time.monotonic() + 60
+        while "it is tried again" not in (folder / "wrong").read_text():
+            assert process.poll() is None, (folder / "wrong").read_text()
+            assert time.monotonic() < end
+            time.sleep(0.05)
+        # Said once, however often it is tried.
+        time.sleep(5)
+        assert (folder / "wrong").read_text().count("it is tried again") == 1
+        assert "runs:" not in (folder / "said").read_text()
+        postgres.start()
+        lake, _ = open_lake_here(folder)
+        ledger, end = Ledger(lake.database), time.monotonic() + 90
+        while not ledger.orders(state="done"):
+            assert process.poll() is None, (folder / "wrong").read_text()
+            assert time.monotonic() < end, (folder / "wrong").read_text()
+            time.sleep(0.2)
+        lake.database.close()
+        assert "runs: 1 schedule, 1 worker" in (folder / "said").read_text()
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(60) == 0
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+        postgres.close()
+
+
+def test_what_is_too_old_is_let_go_every_hour_whatever_went_wrong_before(lies, tmp_path, monkeypatch):
+    from pilotline.cli import factory as command
+    from pilotline.factory import forgetting
+
+    (tmp_path / "pilotline.toml").touch()
+    lake, _ = open_lake_here(tmp_path)
+    ledger = Ledger(lake.database)
+    monkeypatch.setattr(command, "_HOUSE", 0.3)
+    real, tried, warned = forgetting.forget, [], []
+
+    def forget(*given):
+        tried.append(time.monotonic())
+        if len(tried) == 2:
+            raise OSError("the disk is away")
+        return real(*given)
+
+    class Teller:
+        def warn(self, text: str) -> None:
+            warned.append(text)
+
+    def old(name: str) -> None:
+        number = ledger.submit(Ask(id=name, pipeline="p", project="/shop"))
+        ledger.cancel(number, "somebody")
+
+    monkeypatch.setattr(forgetting, "forget", forget)
+    kept = forgetting.Kept(orders=timedelta(0), logs=None)
+    stopped = Event()
+    old("first")
+
+    def keep_house() -> None:
+        command._forget(kept, lake, stopped, Teller())
+        lake.database.close()
+
+    house = Thread(target=keep_house)
+    house.start()
+    end = time.monotonic() + 30
+    for name in ("first", "second"):
+        while name in [order.ask.id for order in ledger.orders()]:
+            assert time.monotonic() < end
+            time.sleep(0.05)
+        if name == "first":
+            old("second")
+    stopped.set()
+    house.join(10)
+    assert not house.is_alive()
+    assert len(tried) >= 3
+    assert all(later - before >= 0.3 for before, later in pairwise(tried))
+    assert warned == ["OSError: the disk is away; what is too old is let go later"]
+    assert ledger.orders() == ()
+    lake.database.close()

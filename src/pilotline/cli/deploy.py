@@ -53,6 +53,8 @@ def run(args: Namespace, out: Out) -> int:
         out.say(f"  to go back: pilotline releases --use {release.id}")
     if deployed.without_lock:
         out.say(out.styled(f"  not landed, so not in it: {', '.join(deployed.without_lock)}", "yellow"))
+    for one in deployed.gone:
+        out.warn(f"{one.code}: {one.message}")
     if deployed.built:
         out.say(f"  {plural(len(deployed.built), 'environment')} built here")
     if deployed.new:
@@ -68,6 +70,7 @@ def run(args: Namespace, out: Out) -> int:
             "pipelines": [asdict(each) for each in release.pipelines],
             "without_lock": list(deployed.without_lock),
             "built": list(deployed.built),
+            "gone": [{"code": one.code, "message": one.message, **one.facts} for one in deployed.gone],
         }
     )
     return 0

@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pilotline.cli.serve import add_listening, served_by
+from pilotline.cli.serve import add_listening, refuse_what_cannot_serve, served_by
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
@@ -46,7 +46,12 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(args: Namespace, out: Out) -> int:
-    """Run until a signal."""
+    """Run until a signal.
+
+    Raises:
+        UsageError: what was asked cannot be, or what serves is not installed.
+    """
+    refuse_what_cannot_serve(args.port, NAME)
     import os
     import signal
     import sys
@@ -71,15 +76,16 @@ def run(args: Namespace, out: Out) -> int:
             "workers and grace are 0 or more, a lease is 1 second or more", try_next="pilotline factory --help"
         )
     project = project_of(Path.cwd())
+    kept, token = kept_of(project), token_from(args.token_file, os.environ)
+    # Before it waits for a database: a port that another one has would be no news then.
+    listening = listen(args.host, args.port, expose=args.expose)
     lake = lake_of(project)
     ledger = Ledger(lake.database)
     schedules = Schedules(lake.database, ledger)
     teller = _Teller(out)
-    kept = kept_of(project)
     count = _once_it_answers(
         lambda: _schedule_folder(project, schedules, Releases(lake.database, lake.storage), lake), teller
     )
-    token = token_from(args.token_file, os.environ)
     served = served_by(lake, token)
     asked, stopped = threading.Event(), threading.Event()
     command = [sys.executable, "-m", "pilotline", "worker", "--lease", str(args.lease), "--grace", str(args.grace)]
@@ -100,7 +106,7 @@ def run(args: Namespace, out: Out) -> int:
         asked.set()
 
     attended = attending(lake.database, "factory", COMPONENTS, too_new=leave)
-    with attended, listen(args.host, args.port, expose=args.expose) as listening:
+    with attended, listening:
         address = address_of(listening)
         try:
             for job in jobs:

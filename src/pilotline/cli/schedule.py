@@ -19,6 +19,7 @@ from pilotline.domain.errors import UsageError
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
+    from collections.abc import Mapping
     from datetime import datetime
 
     from pilotline.cli.terminal import Out
@@ -52,19 +53,22 @@ def add_arguments(parser: ArgumentParser) -> None:
 def run(args: Namespace, out: Out) -> int:
     """Do it, and show what there is."""
     from pilotline.cli.lakes import open_here
+    from pilotline.factory.gone import gone_of
     from pilotline.factory.ledger import Ledger
+    from pilotline.factory.releases import Releases
     from pilotline.factory.scheduling import Schedules
 
     lake, _ = open_here()
     schedules = Schedules(lake.database, Ledger(lake.database))
+    gone = {one.name: gone_of(one, Releases(lake.database, lake.storage), lake.database) for one in schedules.list()}
     if args.action == "list":
-        return _list(schedules, out)
+        return _list(schedules, gone, out)
     if args.action == "set":
         return _set(schedules, args, out)
     name = _named(schedules, args.name, args.action)
     match args.action:
         case "show":
-            return _show(schedules, schedules.schedule(name), out)
+            return _show(schedules, schedules.schedule(name), gone.get(name, ""), out)
         case "next":
             return _next(schedules.schedule(name), args.times, out)
         case "pause" | "resume":
@@ -91,17 +95,17 @@ def _named(schedules: Schedules, name: str | None, action: str) -> str:
     return ends[0] if name not in names and len(ends) == 1 else name
 
 
-def _list(schedules: Schedules, out: Out) -> int:
+def _list(schedules: Schedules, gone: Mapping[str, str], out: Out) -> int:
     found = schedules.list()
     out.table(
         ["schedule", "runs", "next", "release", "owner", ""],
         [
             [one.name, one.words, _local(one.due) if one.due and not one.paused else "-", one.release or "the folder",
-             one.owner or "-", "paused" if one.paused else ""]
+             one.owner or "-", gone[one.name] or ("paused" if one.paused else "")]
             for one in found
         ],
     )  # fmt: skip
-    out.document({"schedules": [_as_json(one) for one in found]})
+    out.document({"schedules": [_as_json(one) | {"gone": gone[one.name] or None} for one in found]})
     return 0
 
 
@@ -143,11 +147,13 @@ def _set(schedules: Schedules, args: Namespace, out: Out) -> int:
     return 0
 
 
-def _show(schedules: Schedules, schedule: Schedule, out: Out) -> int:
+def _show(schedules: Schedules, schedule: Schedule, gone: str, out: Out) -> int:
     latency = schedules.latency(schedule)
     orders = schedules.orders(schedule.name)
     out.say(f"{schedule.name} runs {schedule.words}{_then(schedule.due)}")
     out.say(f"  onto {schedule.onto}, {schedule.release or 'the folder'}, owner {schedule.owner or '-'}")
+    if gone:
+        out.say(out.styled(f"  {gone}: its orders fail", "red"))
     if latency.within is not None:
         kept = out.styled("missed", "red") if latency.missed else out.styled("kept", "green")
         out.say(f"  promised within {latency.within.total_seconds():g} s of a publish: {kept}")
@@ -170,6 +176,7 @@ def _show(schedules: Schedules, schedule: Schedule, out: Out) -> int:
     out.document(
         _as_json(schedule)
         | {
+            "gone": gone or None,
             "latency": seconds | {"missed": latency.missed},
             "orders": [
                 {"order": one.number, "id": one.ask.id, "state": one.state, "because": one.because} for one in orders

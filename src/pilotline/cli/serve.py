@@ -51,16 +51,13 @@ def run(args: Namespace, out: Out) -> int:
     Raises:
         UsageError: the port cannot be one, or what serves is not installed.
     """
+    refuse_what_cannot_serve(args.port, NAME)
     from pilotline.cli.lakes import open_here
     from pilotline.lake.attending import attending
     from pilotline.run.components import COMPONENTS
     from pilotline.server.listening import address_of, listen, serve
     from pilotline.server.tokens import token_from
 
-    if not 0 <= args.port <= 65535:
-        raise UsageError(f"{args.port} is no port", try_next="pilotline serve --port 0")
-    if find_spec("starlette") is None or find_spec("uvicorn") is None:
-        raise UsageError("what serves over HTTP is not installed", try_next="uv tool install 'pilotline[tool]'")
     token = token_from(args.token_file, os.environ)
     lake, _ = open_here()
     served = served_by(lake, token)
@@ -76,6 +73,18 @@ def run(args: Namespace, out: Out) -> int:
         serve(served, listening)
     out.say("stopped")
     return 0
+
+
+def refuse_what_cannot_serve(port: int, command: str) -> None:
+    """Say so before anything is begun.
+
+    Raises:
+        UsageError: the port cannot be one, or what serves is not installed.
+    """
+    if not 0 <= port <= 65535:
+        raise UsageError(f"{port} is no port", try_next=f"pilotline {command} --port 0")
+    if find_spec("starlette") is None or find_spec("uvicorn") is None:
+        raise UsageError("what serves over HTTP is not installed", try_next="uv tool install 'pilotline[tool]'")
 
 
 def served_by(lake: Lake, token: Token) -> ASGIApp:

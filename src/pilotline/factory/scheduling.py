@@ -20,6 +20,7 @@ from pilotline.factory.cron import cron_times
 from pilotline.factory.latency import latencies, latency_of
 from pilotline.lake import ledger as commits
 from pilotline.lake.database import named_statements
+from pilotline.lake.errors import NoSuchRef
 
 if TYPE_CHECKING:
     import threading
@@ -113,6 +114,8 @@ class Schedules:
 
         Raises:
             BadSchedule: its cron expression is none.
+            NoSuchRef: there is no branch of that name to publish onto.
+            BranchNotOpen: it was published or thrown away.
         """
         name = name or f"{Path(project).name}/{pipeline}"
         if within is None:
@@ -121,6 +124,7 @@ class Schedules:
                     timing, project=project, pipeline=pipeline, name=name, release=release, onto=onto, owner=owner,
                     terms=terms, within=tx,
                 )  # fmt: skip
+        commits.living(commits.branch_row(within, onto))
         within.announce("schedules")
         now = self._ledger.now()
         before = within.execute(SQL["schedule_by_name"], name=name)
@@ -136,7 +140,7 @@ class Schedules:
             since=commits.time_text(now),
             # One that did not change goes on where it was: a deploy at noon does not skip what noon brings.
             due=before[0][9] if same else _text(first),
-            taken=before[0][10] if same else json.dumps(self._standing(within, timing, onto)),
+            taken=before[0][10] if earlier and same and earlier.onto == onto else json.dumps(self._standing(within, timing, onto)),
         )  # fmt: skip
         return name
 
@@ -157,6 +161,10 @@ class Schedules:
         with self._database.writing() as tx:
             if not tx.execute(SQL["remove_schedule"], name=name):
                 raise self._unknown(tx, name)
+
+    def drop(self, name: str, *, within: Session) -> None:
+        """Forget a schedule where there is one of that name."""
+        within.execute(SQL["remove_schedule"], name=name)
 
     def pause(self, name: str, *, paused: bool) -> Schedule:
         """Pause a schedule, or let it go on from now: what would have been due meanwhile is left out.
@@ -310,7 +318,11 @@ class Schedules:
 
     def _moved(self, tx: Session, onto: str) -> bool:
         rows = tx.execute(SQL["branch_looked"], onto=onto)
-        return not rows or rows[0][0] != _head(tx, onto)
+        try:
+            return not rows or rows[0][0] != _head(tx, onto)
+        except NoSuchRef:
+            # The branch went away under its schedules; those of others are looked at all the same.
+            return False
 
     @staticmethod
     def _standing(tx: Session, timing: Timing, onto: str) -> dict[str, int]:

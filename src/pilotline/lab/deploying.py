@@ -14,6 +14,7 @@ from pilotline.domain.schedules import as_stored
 from pilotline.factory.committed import committed_files
 from pilotline.factory.environments import Environments, Lock, lock_path
 from pilotline.factory.git import GitFailed, Repository
+from pilotline.factory.gone import left_behind
 from pilotline.factory.ledger import Ledger
 from pilotline.factory.releases import NoSuchRelease, Release, Released, Releases, pack
 from pilotline.factory.scheduling import Schedules, schedules_of
@@ -25,6 +26,8 @@ from pilotline.run.reading import read_contract
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+
+    from pilotline.factory.gone import PipelineGone
 
 __all__ = ["Deployed", "deploy"]
 
@@ -59,6 +62,8 @@ class Deployed:
     built: tuple[str, ...] = ()
     #: The release that new orders are made from, where its commit builds on the one that was deployed.
     later: Release | None = None
+    #: Schedules that were removed, because their pipeline is there no more.
+    gone: tuple[PipelineGone, ...] = ()
 
 
 def deploy(here: Path, progress: Callable[[str], None], *, ref: str = "", build: bool = False) -> Deployed:
@@ -137,6 +142,9 @@ def deploy(here: Path, progress: Callable[[str], None], *, ref: str = "", build:
     ledger = Ledger(lake.database)
     releases, schedules = Releases(lake.database, lake.storage), Schedules(lake.database, ledger)
     releases.keep(release, archive)
+    wanted, known = schedules_of(release), schedules.list()
+    there = [module.relative_to(folder).with_suffix("").as_posix() for module in modules]
+    gone = left_behind(name, known, list(wanted), [each.name for each in pipelines], there)
     while True:
         before = _current(releases, name)
         # Whoever takes longer than those who deploy what was merged after it must not take the factory back.
@@ -146,10 +154,19 @@ def deploy(here: Path, progress: Callable[[str], None], *, ref: str = "", build:
                 continue
             new = releases.add(release, current=later is None, within=tx)
             if later is None:
-                schedules.put_all(schedules_of(release), project=name, within=tx)
+                schedules.put_all(wanted, project=name, within=tx)
+                for each in gone:
+                    schedules.drop(str(each.facts["schedule"]), within=tx)
         break
     without = tuple(module.stem for module in modules if module not in landed)
-    return Deployed(release=release, new=new, without_lock=without, built=tuple(built), later=later)
+    return Deployed(
+        release=release,
+        new=new,
+        without_lock=without,
+        built=tuple(built),
+        later=later,
+        gone=gone if later is None else (),
+    )
 
 
 def _current(releases: Releases, project: str) -> Release | None:

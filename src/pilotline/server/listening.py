@@ -52,7 +52,7 @@ def listen(host: str, port: int, *, expose: bool = False) -> socket.socket:
     if not expose and not ipaddress.ip_address(str(address[0]).partition("%")[0]).is_loopback:
         raise NotLoopback(
             f"{host} can be reached from other machines, and whoever has the token reads every table",
-            try_next=f"say so: pilotline serve --host {host} --expose; and put something that speaks TLS before it",
+            try_next=f"say so: --host {host} --expose; and put something that speaks TLS before it",
             host=host,
         )
     # Where the protocol is named, asyncio sends each answer at once instead of waiting 40 ms for the end of the last.
@@ -111,7 +111,7 @@ def serve(app: ASGIApp, listening: socket.socket, *, ended: Callable[[], bool] =
 def _cannot(host: str, port: int, error: OSError) -> CannotListen:
     return CannotListen(
         f"cannot listen on {host}, port {port}: {error.strerror or error}",
-        try_next="pilotline serve --port 0 takes a port that is free",
+        try_next="--port 0 takes a port that is free",
         host=host,
         port=port,
     )
