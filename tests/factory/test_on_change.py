@@ -18,6 +18,7 @@ from pilotline.factory.ledger import Ledger
 from pilotline.factory.metrics import metrics
 from pilotline.factory.scheduling import Schedules
 from pilotline.lake.lake import open_lake
+from pilotline.run.opening import open_lake_here
 from pilotline.run.projects import Project
 from pilotline.run.reading import read_contract
 
@@ -229,7 +230,7 @@ def test_it_is_set_and_shown_by_hand(lies, tmp_path):
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["runs"] == "on change of sales.orders, sales.customers within 10s"
     assert 'schedule = "on change within 10s"' in (tmp_path / "daily.toml").read_text()
-    lake = open_lake(tmp_path)
+    lake, _ = open_lake_here(tmp_path)
     schedules = Schedules(lake.database, Ledger(lake.database))
     publish(lake, ORDERS)
     schedules.order_due()
