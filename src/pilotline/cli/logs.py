@@ -39,6 +39,9 @@ def add_arguments(parser: ArgumentParser) -> None:
     )
     parser.add_argument("-f", "--follow", action="store_true", help="go on until the run has ended")
     parser.add_argument("--step", metavar="NAME", help="only what belongs to this step")
+    parser.add_argument(
+        "--steps", action="store_true", help="instead of lines: what each step took and gave, in figures"
+    )
     parser.add_argument("--grep", metavar="TEXT", help="only lines that this regular expression is found in")
     parser.add_argument("--only", choices=["user", "ours"], help="what the user's code printed, or what Pilotline says")
 
@@ -59,6 +62,8 @@ def run(args: Namespace, out: Out) -> int:
         raise UsageError(f"{args.grep!r} is no regular expression: {error}", try_next="pilotline logs --help") from None
     _, records = open_here()
     found = _find(records, args.run)
+    if args.steps:
+        return _steps(records, found, out)
 
     def shown(line: Mapping[str, Any]) -> bool:
         return (
@@ -78,6 +83,32 @@ def run(args: Namespace, out: Out) -> int:
     out.document({"run": found.name, "state": found.state, "because": found.because or None, "lines": lines})
     if not lines and not out.json:
         out.say(f"{found.name} ({found.state}) has no such lines")
+    return 0
+
+
+def _steps(records: Records, found: Run, out: Out) -> int:
+    """Print what each step took and gave, as far as the run has come."""
+    from pilotline.cli.lakes import size
+    from pilotline.run.figures import figures_of
+
+    order = [facts.get("step") for _, kind, facts in records.events(found.number) if kind == "step"]
+    figures = sorted(figures_of(records.steps(found.number)), key=lambda each: order.index(each.step))
+
+    def said(value: float | None, how: Callable[[float], str]) -> str:
+        return "-" if value is None else how(value)
+
+    rows = [
+        [each.step, each.outcome, said(each.rows_in, "{:,}".format), said(each.rows_out, "{:,}".format),
+         said(each.bytes, size), said(each.seconds, "{:.2f} s".format), said(each.cpu, "{:.2f} s".format),
+         said(each.memory, size)]
+        for each in figures
+    ]  # fmt: skip
+    heads = ["step", "outcome", "rows in", "rows out", "stored", "took", "CPU", "most memory"]
+    if rows:
+        out.table(heads, rows, right=heads[2:])
+    else:
+        out.say(f"{found.name} ({found.state}) has recorded no step")
+    out.document({"run": found.name, "state": found.state, "steps": [each.as_json() for each in figures]})
     return 0
 
 

@@ -19,7 +19,7 @@ import time
 import traceback
 import types
 
-from . import client, generators, outputs, portable, surroundings, watch_random
+from . import client, generators, memory, outputs, portable, surroundings, watch_random
 from .keys import Generators, base_key, final_key, repeatable
 from .module_state import ModuleState
 from .reaching import Reaching
@@ -267,6 +267,7 @@ class _Run:
         standing = self.state.look(step["function"])
         drawn_before = generators.take() if step.get("tries") else None
         self.reaching.begin()
+        held = memory.begin()
         for times in itertools.count(1):
             began, cpu = time.perf_counter(), time.process_time()
             try:
@@ -288,6 +289,7 @@ class _Run:
             time.sleep(wait)
             given, watched = self._arguments(step)
         seconds, cpu = time.perf_counter() - began, time.process_time() - cpu
+        most = memory.most(held)
         reaches, written = self.reaching.take()
         drawn = sorted(one for one, state in generators.look().items() if states.get(one, state) != state)
         # What it only writes is no input, though it names it.
@@ -313,6 +315,7 @@ class _Run:
         final = final_key(base, self._allowed(step, facts), self.generators, self.request["runs"][0])
         self.finals[name] = final
         described = [_describe(variable, one) for variable, one in zip(step["results"], values)]
+        taken = [_describe(variable, one) for variable, _, one, _ in watched]
         if not facts["stays"]:
             try:
                 self._keep(final, step, packed, drawn, files, dict(seconds=seconds, cpu=cpu, results=described))
@@ -336,7 +339,9 @@ class _Run:
             draws=drawn,
             reaches=reaches,
             stays=facts["stays"],
+            given=taken,
             results=described,
+            memory=most,
             size=sum(one.size for one in packed),
             at=time.time(),
         )

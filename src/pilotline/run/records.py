@@ -408,7 +408,10 @@ class Records:
                     SQL["add_event"], run=number, at=at, kind=event["event"], facts=json.dumps(facts, default=str)
                 )
                 if event["event"] == "step":
-                    told = {key: event.get(key) for key in ("draws", "reaches", "stays", "results", "base")}
+                    told = {
+                        key: event.get(key)
+                        for key in ("draws", "reaches", "stays", "given", "results", "memory", "base")
+                    }
                     tx.execute(
                         SQL["note_step"], run=number, step=event["step"], key=event["key"], outcome=event["outcome"],
                         seconds=event.get("seconds"), cpu=event.get("cpu"), size=event.get("size"),

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pilotline.domain.errors import PilotlineError
 from pilotline.run.drawing import graph_of, svg
+from pilotline.run.figures import figures_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -77,7 +78,7 @@ def write_report(
     )
     page = _PAGE.read_text(encoding="utf-8")
     title = f"{run.pipeline} {run.name}"
-    sections = [_head(seen), _error(seen), _graph(seen), _tables(seen), _numbers(seen), _checks(seen), _time(seen),
+    sections = [_head(seen), _error(seen), _graph(seen), _tables(seen), _numbers(seen), _checks(seen), _time(seen), _figures(seen),
                 _inputs(seen), _environment(seen), _output(seen)]  # fmt: skip
     path = folder / "report.html"
     half = path.with_suffix(".half")
@@ -178,6 +179,27 @@ def _graph(seen: _Seen) -> str:
     below |= {f"output {name}": ("", text) for name, text in made.items()}
     drawn = svg(graph_of(seen.plan.pipeline, seen.plan.parameters, below), styled=False)
     return f"<section><h2>Steps</h2><div class=wide>{drawn}</div></section>"
+
+
+def _figures(seen: _Seen) -> str:
+    """What each step took and gave, in the order of the pipeline."""
+    order = {step.name: place for place, step in enumerate(seen.plan.pipeline.steps)}
+    figures = sorted(figures_of(seen.steps.values()), key=lambda each: order.get(each.step, len(order)))
+    rows = [
+        (
+            f"<b>{escape(each.step)}</b>",
+            each.outcome,
+            _count(each.rows_in),
+            _count(each.rows_out),
+            "" if each.bytes is None else _bytes(each.bytes),
+            "" if each.seconds is None else f"{each.seconds:.2f}\u00a0s",
+            "" if each.cpu is None else f"{each.cpu:.2f}\u00a0s",
+            "" if each.memory is None else _bytes(each.memory),
+        )
+        for each in figures
+    ]
+    heads = ("step", "", "rows in", "rows out", "stored", "took", "CPU", "most memory")
+    return f"<section><h2>Figures</h2>{_grid(heads, rows)}</section>" if rows else ""
 
 
 def _shapes(row: StepRow) -> list[str]:

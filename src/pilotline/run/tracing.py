@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote
 
 from pilotline import __version__
+from pilotline.run.figures import figures_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -98,7 +99,7 @@ def spans_of(run: Run, records: Records, parent: str = "") -> list[dict[str, Any
         _ERROR if failed else _OK, run.because if failed else "",
     )  # fmt: skip
     spans = [first]
-    costs = {each.step: each for each in records.steps(run.number)}
+    costs = {each.step: each for each in figures_of(records.steps(run.number))}
     before = run.began
     for place, (at, kind, facts) in enumerate(records.events(run.number)):
         own = _id(f"{identity} {place}", 8)
@@ -108,7 +109,9 @@ def spans_of(run: Run, records: Records, parent: str = "") -> list[dict[str, Any
                 began = max(run.began, _earlier(at, (cost.seconds if cost else None) or 0.0))
                 told: dict[str, Any] = {"pilotline.step": name, "pilotline.outcome": str(facts.get("outcome"))}
                 if cost is not None:
-                    told |= {"pilotline.cpu_seconds": cost.cpu or 0.0, "pilotline.bytes": cost.size or 0}
+                    told |= {"pilotline.cpu_seconds": cost.cpu or 0.0, "pilotline.bytes": cost.bytes or 0}
+                    counted = {"rows_in": cost.rows_in, "rows_out": cost.rows_out, "memory": cost.memory}
+                    told |= {f"pilotline.{name}": value for name, value in counted.items() if value is not None}
                 spans.append(_span(trace, own, root, f"step {name}", began, at, told, _OK))
             case "table":
                 told = {"pilotline.table": str(facts.get("table")), "pilotline.rows": int(facts.get("rows") or 0)}
