@@ -24,7 +24,7 @@ from pilotline.lake.ledger import SQL, CommitRow, Pointer
 from pilotline.lake.storage import LocalStorage, S3Storage
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
     from pathlib import Path
 
@@ -283,8 +283,8 @@ class Lake:
         may_be_new: bool = False,
     ) -> tuple[Commit, Staged]:
         """Stage a state of a table from the one that is there, and let the branch point at it; again where others were first."""
-        for tried in range(_TRIES + 1):
-            with self.database.writing() if tried == _TRIES else nullcontext() as held:
+        for turn in self._turns():
+            with turn as held:
                 with self.database.reading() as tx:
                     row = ledger.writable(ledger.branch_row(tx, branch))
                     before = ledger.pointer_at(tx, row.id, row.head_seq, name)
@@ -307,7 +307,13 @@ class Lake:
                     told = self._told(tx, commit)
             reached("write-committed")
             return told, staged
-        raise AssertionError("whoever lets all others wait is not overtaken")
+        raise AssertionError  # The last turn is not overtaken.
+
+    def _turns(self) -> Iterator[AbstractContextManager[Transaction | None]]:
+        """The tries of a change that others may overtake: a few beside them, then one for which all others wait."""
+        for _ in range(_TRIES):
+            yield nullcontext()
+        yield self.database.writing()
 
     def alter(
         self, branch: str, name: TableName, changes: Sequence[TableChange], *, author: str = "", message: str = ""
@@ -459,8 +465,8 @@ class Lake:
 
     def rebase(self, branch: str, *, author: str = "") -> tuple[TableName, ...]:
         """See ``Catalog.rebase``."""
-        for tried in range(_TRIES + 1):
-            with self.database.writing() if tried == _TRIES else nullcontext() as held:
+        for turn in self._turns():
+            with turn as held:
                 with self.database.reading() as tx:
                     row, _, changes = publishing.rebaseable(tx, branch)
                 joined = [change for change in changes if not change.untouched_there]
@@ -479,7 +485,7 @@ class Lake:
                     publishing.rebase(tx, again, onto, moved, author=author or self._somebody())
                     reached("rebase-before-commit")
                 return tuple(staged)
-        raise AssertionError("whoever lets all others wait is not overtaken")
+        raise AssertionError  # The last turn is not overtaken.
 
     def undo(
         self, commit: CommitId, *, within: Transaction | None = None, author: str = "", message: str = ""
