@@ -133,6 +133,53 @@ def test_an_order_that_takes_too_long_has_failed_and_its_processes_are_gone(shop
     assert shop.ledger.order(number).because.startswith("PL338")
 
 
+STUBBORN = """
+import subprocess, sys, time
+from pathlib import Path
+
+CODE = (
+    "import os, signal, sys, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); signal.signal(signal.SIGINT, signal.SIG_IGN);"
+    " open(sys.argv[1], 'w').write(str(os.getpid())); time.sleep(600)"
+)
+
+
+def start() -> int:
+    child = subprocess.Popen([sys.executable, "-c", CODE, "{pid}"])
+    child.wait()
+    return 1
+
+
+def pipeline():
+    number = start()
+    return {{"number": number}}
+"""
+
+
+@pytest.mark.parametrize("how", ["cancelled", "too long", "worker killed", "run killed", "steps killed"])
+def test_what_a_step_started_goes_with_it_even_if_it_will_not_listen(shop: Shop, how: str):
+    pid = shop.marks / "pid"
+    shop.write("stubborn.py", STUBBORN.format(pid=pid))
+    number = shop.submit("stubborn", timeout=timedelta(seconds=15) if how == "too long" else None)
+    worker = shop.worker("--once", "--json", lease=60)
+    until(lambda: pid.exists() and pid.read_text())
+    grandchild = int(pid.read_text())
+    _, run, steps, last = family(worker.pid)
+    assert last == grandchild
+    match how:
+        case "cancelled":
+            shop.ledger.cancel(number, "ann")
+        case "worker killed":
+            worker.kill()
+        case "run killed":
+            os.kill(run, signal.SIGKILL)
+        case "steps killed":
+            os.kill(steps, signal.SIGKILL)
+        case _:
+            pass
+    until(lambda: not any(lives(each) for each in (run, steps, grandchild)), 60)
+    assert shop.publishes("stubborn") == 0
+
+
 @pytest.mark.parametrize(("grace", "state"), [("30", "done"), ("0", "waiting")])
 def test_a_worker_that_is_told_to_stop_ends_its_order_or_gives_it_back(shop: Shop, grace: str, state: str):
     shop.pipeline("slow")
