@@ -74,6 +74,18 @@ def test_an_environment_is_built_once_and_then_needs_nobody(small, tmp_path, mon
     assert python.parent.stat().st_mtime_ns == made
 
 
+def test_an_environment_that_somebody_changed_is_built_again_from_its_lock(small, tmp_path):
+    environments = Environments(tmp_path / "environments")
+    lock = locked(small("2.0.0"), tmp_path)
+    python = environments.python_for(lock)
+    install = [find_uv(), "pip", "install", "-q", "--python", python, f"{SMALL}==1.1.1"]
+    subprocess.run(install, check=True)
+    assert said(python) == "1.1.1"
+    assert said(environments.python_for(lock)) == "2.0.0"
+    subprocess.run([find_uv(), "pip", "uninstall", "-q", "--python", python, SMALL], check=True)
+    assert said(environments.python_for(lock)) == "2.0.0"
+
+
 def test_what_was_left_half_built_is_built_again(small, tmp_path):
     lock = locked(small("2.0.0"), tmp_path)
     (tmp_path / "lock").write_text(lock.text)

@@ -271,7 +271,8 @@ class Environments:
     def python_for(self, lock: Lock) -> Path:
         """The interpreter of the environment of a lock, which is built where it is not there.
 
-        Whoever comes while it is built waits. One that was left half built by a process that died is built again.
+        Whoever comes while it is built waits. One that was left half built by a process that died is built again, and so is
+        one in which somebody installed or removed something since.
 
         Raises:
             BuildFailed: it cannot be built.
@@ -280,11 +281,11 @@ class Environments:
         place = self.folder / lock.key
         python = place / "bin" / "python"
         # The Python that it was built on may have been removed since.
-        if (place / _MARKER).exists() and python.exists():
+        if _stands(place, python, lock):
             return python
         self.folder.mkdir(parents=True, exist_ok=True)
         with alone(self.folder / f"{lock.key}.building") as held:
-            if not ((place / _MARKER).exists() and python.exists()):
+            if not _stands(place, python, lock):
                 self._build(lock, place, python, held)
         return python
 
@@ -334,7 +335,22 @@ class Environments:
             if done.returncode:
                 shutil.rmtree(place, ignore_errors=True)
                 raise _failed("its packages cannot be installed", done.stderr, lock)
-        (place / _MARKER).write_text(lock.key, encoding="utf-8")
+        (place / _MARKER).write_text("\n".join([lock.key, *_installed(place)]), encoding="utf-8")
+
+
+def _stands(place: Path, python: Path, lock: Lock) -> bool:
+    """Whether an environment is built and as it was then."""
+    try:
+        built, *installed = (place / _MARKER).read_text(encoding="utf-8").splitlines()
+    except (OSError, ValueError):
+        return False
+    # The first markers said the key alone.
+    return built == lock.key and installed in ([], _installed(place)) and python.exists()
+
+
+def _installed(place: Path) -> list[str]:
+    """What is installed there, as its folders say it."""
+    return sorted(found.name for found in place.glob("lib/python*/site-packages/*.dist-info"))
 
 
 def _failed(what: str, said: str, lock: Lock) -> BuildFailed:
