@@ -29,6 +29,8 @@ NAME = "factory"
 HELP = "run what is scheduled and queued, day and night, in one command"
 #: Seconds between two looks for what owners should be told.
 _ALERTS = 15.0
+#: Seconds between two looks for runs that another catalog was not told of.
+_LINEAGE = 5.0
 #: Seconds between two times that what is too old is let go.
 _HOUSE = 3600.0
 #: Seconds between two tries to reach a database that does not answer.
@@ -94,6 +96,7 @@ def run(args: Namespace, out: Out) -> int:
         threading.Thread(target=Scheduler(schedules, teller.hear).run, args=(stopped,), name="pilotline-scheduler"),
         threading.Thread(target=workers.run, args=(stopped,), name="pilotline-workers"),
         threading.Thread(target=_alert, args=(project, lake, stopped, teller), name="pilotline-alerts"),
+        threading.Thread(target=_tell_lineage, args=(project, lake, stopped, teller), name="pilotline-lineage"),
         threading.Thread(target=_forget, args=(kept, lake, stopped, teller), name="pilotline-house"),
     ]
     # A signal never raises: it might hit an import, and leave its lock to nobody. What serves hears it, or finds it here.
@@ -188,6 +191,28 @@ def _schedule_folder(project: Project, schedules: Schedules, releases: Releases,
         with lake.database.writing() as tx:
             schedules.put_all(wanted, project=str(project.folder), within=tx)
     return len(schedules.list())
+
+
+def _tell_lineage(project: Project, lake: Lake, stopped: Event, teller: _Teller) -> None:
+    """Tell another catalog of what runs could not tell themselves, if anybody asked for that."""
+    from pilotline.domain.errors import PilotlineError
+    from pilotline.run.emitting import Emitter, target_of, waiting_by_project
+
+    try:
+        target = target_of(project)
+    except PilotlineError as error:
+        teller.warn(f"{error.code}: {error.message}")
+        return
+    if target is None:
+        return
+    while not stopped.wait(_LINEAGE):
+        try:
+            for name in waiting_by_project(lake.database):
+                Emitter(target, lake.database, lake, name).catch_up(heard=teller.warn)
+        except PilotlineError as error:
+            teller.warn(f"{error.code}: {error.message}")
+        except Exception as error:  # the next time it may well succeed
+            teller.warn(f"{type(error).__name__}: {error}; OpenLineage events are told later")
 
 
 def _alert(project: Project, lake: Lake, stopped: Event, teller: _Teller) -> None:

@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from pilotline.domain.plans import Plan
     from pilotline.domain.tables import CommitId, WriteMode
     from pilotline.lake.catalog import Catalog, Published
+    from pilotline.run.emitting import Emitter
     from pilotline.run.planning import Around
     from pilotline.run.records import Keeper
 
@@ -179,6 +180,7 @@ class _Carrier:
         self.number = 0
         self.branch = ""
         self.read: dict[str, str] = {}
+        self.emitter: Emitter | None = None
         self.interrupted = threading.Event()
         self.publishing = threading.Event()
         self.redactor = Redactor.of(self.pipeline.contract.secrets)
@@ -187,6 +189,7 @@ class _Carrier:
         began = time.perf_counter()
         take_over(self.lake, self.around)
         self.number = self.records.start(plan_without_secrets(self.plan), author=self.author)
+        self._emit_begun()
         wrong = ""
         try:
             with _interruptible(self.interrupted, self.publishing):
@@ -215,6 +218,7 @@ class _Carrier:
             shutil.rmtree(self._folder / "values", ignore_errors=True)
             self._report(wrong)
             self._trace()
+            self._emit_ended()
         return Outcome(
             run=run_name(self.number), state=outcome.state, branch=self.branch, commit=outcome.commit, made=outcome.made,
             verdicts=outcome.verdicts, steps=dict(self.steps), seconds=time.perf_counter() - began,
@@ -234,6 +238,30 @@ class _Carrier:
             export(self.records, self.number)
         except Exception as error:
             self._tell("no trace", because=f"{type(error).__name__}: {error}")
+
+    def _emit_begun(self) -> None:
+        """Tell another catalog that the run began, if anybody asked for that. That it cannot be told changes nothing."""
+        from pilotline.run.emitting import Emitter, target_of
+
+        try:
+            target = target_of(self.around.project)
+            if target is not None:
+                namespace = self.around.project.namespace
+                self.emitter = Emitter(target, self.records.database, self.lake, namespace)
+                self.emitter.begun(self.number)
+        except Exception as error:
+            self._tell("no openlineage", because=f"{type(error).__name__}: {error}")
+
+    def _emit_ended(self) -> None:
+        if self.emitter is None:
+            return
+        try:
+            told = self.emitter.ended(self.number)
+        except Exception as error:
+            self._tell("no openlineage", because=f"{type(error).__name__}: {error}")
+            return
+        if told.because:
+            self._tell("no openlineage", because=f"{told.because}; it is told later")
 
     def _report(self, wrong: str) -> None:
         """Write the report. What it cannot tell is no reason to take back what was published."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from pilotline.lake import ledger
-from pilotline.run import logs, records, usage
+from pilotline.run import emitting, logs, records, usage
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -19,4 +19,5 @@ COMPONENTS: Final[Mapping[str, Sequence[Path]]] = {
     "run": records.MIGRATIONS,
     "logs": logs.MIGRATIONS,
     "usage": usage.MIGRATIONS,
+    "openlineage": emitting.MIGRATIONS,
 }

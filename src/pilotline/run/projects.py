@@ -111,6 +111,15 @@ class Project:
         """
         return self._setting(name, "factory")
 
+    @property
+    def openlineage(self) -> str | None:
+        """Where runs are told of as OpenLineage events: ``url`` under ``[openlineage]``.
+
+        Raises:
+            BadSettings: the settings cannot be understood.
+        """
+        return self._setting("url", "openlineage")
+
     def _setting(self, name: str, *within: str) -> str | None:
         """A setting in ``pilotline.toml``, or in ``[tool.pilotline]`` of ``pyproject.toml``."""
         import tomllib
