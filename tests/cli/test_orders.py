@@ -84,4 +84,4 @@ def test_the_log_of_a_run_that_failed_ends_with_the_reason(shop, capsys):
     (shop / "daily.py").write_text(MODULE.replace("n * by", "n / 0"))
     assert call(capsys, "run", "daily")[0] == 1
     assert main(["logs", "daily"]) == 0
-    assert "run-1 failed: PL310: step product raised ZeroDivisionError" in capsys.readouterr().out
+    assert "run-1 failed: PL310: step times raised ZeroDivisionError" in capsys.readouterr().out

@@ -30,7 +30,7 @@ p{margin:0;color:var(--dim)}b.old,.old{color:var(--old)}b.new,.new{color:var(--n
 table{border-collapse:collapse}th{font-size:12px;font-weight:500;color:var(--dim);text-align:left}
 th,td{padding:4px 16px 4px 0;border-bottom:1px solid var(--line);vertical-align:middle;white-space:nowrap}
 td.many{white-space:normal;min-width:230px}
-@media (max-width:600px){main{padding:20px 12px}section{padding:14px}th,td{white-space:normal;padding-right:10px}}
+@media (max-width:600px){main{padding:20px 12px}section{padding:14px}td:first-child{white-space:normal}th,td{padding-right:10px}}
 .share{display:inline-block;width:120px;height:8px;border-radius:4px;background:var(--line);overflow:hidden;margin-right:8px}
 .share i{display:block;height:100%;background:var(--new)}
 """
