@@ -54,7 +54,7 @@ def test_help_of_a_command_is_its_own(pilotline):
 def test_a_wrong_command_gets_near_names_and_status_2(pilotline):
     said = pilotline("lfit", "x.ipynb")
     assert (said.returncode, said.stdout) == (2, "")
-    assert said.stderr == "PL002: there is no command 'lfit'. Did you mean lift?\n  next: pilotline --help\n"
+    assert said.stderr == "PL002: there is no command 'lfit'. Did you mean lift or limit?\n  next: pilotline --help\n"
 
 
 def test_a_wrong_option_gets_near_names_and_status_2(pilotline):
@@ -88,7 +88,7 @@ def test_an_error_as_json_is_the_one_document_and_the_text_goes_to_stderr(pilotl
     assert json.loads(said.stdout) == {
         "error": {
             "code": "PL002",
-            "message": "there is no command 'lfit'. Did you mean lift?",
+            "message": "there is no command 'lfit'. Did you mean lift or limit?",
             "try_next": "pilotline --help",
             "facts": {"command": "lfit", "known": [command.name for command in COMMANDS]},
         }

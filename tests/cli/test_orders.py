@@ -39,6 +39,13 @@ def call(capsys, *words: str):
     [
         (("daily", "--set", "m=1"), "PL303", "no parameter 'm'"),
         (("daily", "--set", "n=three"), "PL303", "'three' is no value for n, which takes int"),
+        (("daily", "--release", "nix"), "PL561", "no release 'nix'"),
+        (("daily", "--onto", "nix"), "PL203", "no branch 'nix'"),
+        (("daily", "--due", "99999999999d"), "PL514", "is no time"),
+        (("daily", "--timeout", "nan"), "PL001", "'nan' is no number of seconds"),
+        (("daily", "--timeout", "1e300"), "PL001", "'1e300' is no number of seconds"),
+        (("daily", "--priority", "9" * 20), "PL001", "no whole number from -1000000"),
+        (("daily", "--attempts", "0"), "PL001", "no whole number from 1"),
         (("daily", "--partition", "2026-01-01"), "PL303", "daily has no partitions"),
         (("parts", "--partition", "2026-01-01", "--set", "day=2026-01-02"), "PL303", "day is set to '2026-01-02'"),
     ],
@@ -85,3 +92,45 @@ def test_the_log_of_a_run_that_failed_ends_with_the_reason(shop, capsys):
     assert call(capsys, "run", "daily")[0] == 1
     assert main(["logs", "daily"]) == 0
     assert "run-1 failed: PL310: step times raised ZeroDivisionError" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (("queue", "9" * 30), "PL510"),
+        (("queue", "²"), "PL510"),
+        (("cancel", "9" * 30), "PL510"),
+        (("logs", "9" * 30), "PL306"),
+        (("logs", "²"), "PL306"),
+        (("queue", "-n", "0"), "PL001"),
+        (("releases", "-n", "9" * 20), "PL001"),
+        (("usage", "--days", "9" * 12), "PL001"),
+        (("factory", "--workers", "-1"), "PL001"),
+        (("factory", "--lease", "nan"), "PL001"),
+        (("serve", "--port", "99999"), "PL001"),
+        (("ci", "--kind", "docker"), "PL001"),
+        (("land", "daily", "--after", ""), "PL001"),
+        (("lineage", "--openlineage", "ftp://x"), "PL001"),
+        (("backfill", "parts", "--value", ""), "PL532"),
+        (("backfill", "parts", "--from", "2026-13-01", "--to", "2026-13-02"), "PL532"),
+    ],
+)
+def test_numbers_and_names_that_nothing_has_are_refused_by_code(shop, capsys, words, code):
+    status, told = call(capsys, *words)
+    assert (status, told["error"]["code"]) == (2, code), told
+
+
+def test_years_may_go_to_the_last_one(shop, capsys):
+    _, told = call(capsys, "backfill", "parts", "--from", "0998", "--to", "9999", "--dry-run")
+    assert (told["partitions"][0]["value"], told["partitions"][-1]["value"]) == ("0998", "9999")
+
+
+def test_a_page_is_written_into_a_folder_that_is_made_and_what_cannot_be_written_is_said_by_code(shop, capsys):
+    days = ("backfill", "parts", "--value", "2026-01-01", "--dry-run", "--html")
+    assert call(capsys, *days, str(shop / "new" / "page.html"))[0] == 0
+    assert (shop / "new" / "page.html").read_text().startswith("<!doctype html>")
+    for path in (shop, shop / "daily.py" / "page.html"):
+        status, told = call(capsys, *days, str(path))
+        assert (status, told["error"]["code"]) == (2, "PL360")
+    status, told = call(capsys, "lineage", "--openlineage", str(shop / "none" / "runs.jsonl"))
+    assert (status, told) == (0, {"runs": 0, "events": 0, "last": 0})

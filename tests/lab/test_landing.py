@@ -461,3 +461,16 @@ def test_what_condas_file_asks_for_is_shown_beside_what_was_there(bare, capsys, 
     said = capsys.readouterr().out
     assert "asked    environment.yml (conda-forge): python 3.7, pandas" in said
     assert "python 3.7 is asked for, and 3." in said
+
+
+@pytest.mark.parametrize(
+    ("wishes", "said"),
+    [
+        ({"more": ("/etc/hostname",)}, "no file of the project"),
+        ({"branch": "a b"}, "cannot be the name of a branch"),
+        ({"push": "nowhere"}, "no remote 'nowhere'"),
+    ],
+)
+def test_what_can_be_told_at_once_is_told_before_anything_is_built(shop, monkeypatch, wishes, said):
+    monkeypatch.setattr("pilotline.lab.landing.lock_for", lambda *_: pytest.fail("it was locked"))
+    assert said in shop.refused(**wishes).message

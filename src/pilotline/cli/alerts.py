@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pilotline.cli.arguments import seconds
 from pilotline.domain.errors import PilotlineError, UsageError
 
 if TYPE_CHECKING:
@@ -29,7 +30,9 @@ HELP = "show what failed or is late, and tell its owners"
 def add_arguments(parser: ArgumentParser) -> None:
     """Whether to send, and what to list."""
     parser.add_argument("--send", action="store_true", help="look, and send what is new")
-    parser.add_argument("--every", type=float, metavar="SECONDS", help="with --send: again and again, until Ctrl-C")
+    parser.add_argument(
+        "--every", type=seconds(1), metavar="SECONDS", help="with --send: again and again, until Ctrl-C"
+    )
     parser.add_argument("--test", action="store_true", help="send a message to each channel, and stop")
     parser.add_argument("--all", action="store_true", help="list the last fifty, those that are over among them")
 
@@ -52,8 +55,8 @@ def run(args: Namespace, out: Out) -> int:
         return _test(channels, out)
     alerting = Alerting(lake_of(project).database)
     sent = 0
-    if args.every is not None and (not args.send or args.every < 1):
-        raise UsageError("--every is 1 second or more, with --send", try_next="pilotline alerts --send --every 60")
+    if args.every is not None and not args.send:
+        raise UsageError("--every belongs to --send", try_next="pilotline alerts --send --every 60")
     with suppress(KeyboardInterrupt):
         while args.send:
             # Read anew: contracts change while this goes on. A database that is away for a while comes back.

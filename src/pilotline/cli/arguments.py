@@ -2,16 +2,56 @@
 
 from __future__ import annotations
 
-from argparse import ArgumentParser, HelpFormatter
-from typing import TYPE_CHECKING, NoReturn
+from argparse import ArgumentParser, ArgumentTypeError, HelpFormatter
+from typing import TYPE_CHECKING, Final, NoReturn
 
 from pilotline.domain.errors import UsageError, did_you_mean
 
 if TYPE_CHECKING:
     from argparse import Namespace
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from pilotline.cli.commands import Command, CommandModule
+
+
+#: What both databases take as a number.
+_MOST: Final = 2**31 - 1
+
+
+def whole(least: int = 0, most: int = _MOST) -> Callable[[str], int]:
+    """What reads a whole number in bounds, for ``type=``."""
+
+    def read(text: str) -> int:
+        try:
+            number = int(text)
+        except ValueError:
+            number = None
+        if number is None or not least <= number <= most:
+            raise ArgumentTypeError(f"{text!r} is no whole number from {least} to {most}")
+        return number
+
+    return read
+
+
+def seconds(least: float = 0.0, most: float = _MOST) -> Callable[[str], float]:
+    """What reads a number of seconds in bounds, for ``type=``."""
+
+    def read(text: str) -> float:
+        try:
+            number = float(text)
+        except ValueError:
+            number = None
+        # Not a number is in no bounds.
+        if number is None or not least <= number <= most:
+            raise ArgumentTypeError(f"{text!r} is no number of seconds from {least:g} to {most:g}")
+        return number
+
+    return read
+
+
+def is_number(text: str) -> bool:
+    """Whether a text is a number that a row may have."""
+    return text.isdecimal() and len(text) <= len(str(_MOST)) and int(text) <= _MOST
 
 
 class _Formatter(HelpFormatter):

@@ -13,6 +13,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pilotline.cli.arguments import whole
+
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
 
@@ -34,7 +36,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     which.add_argument("--failed", action="store_true", help="order only what failed")
     which.add_argument("--all", action="store_true", help="order all, also what is filled")
     parser.add_argument("--dry-run", action="store_true", help="order nothing")
-    parser.add_argument("--parallel", type=int, default=1, metavar="N", help="so many at once (1)")
+    parser.add_argument("--parallel", type=whole(1), default=1, metavar="N", help="so many at once (1)")
     parser.add_argument("--onto", default="main", metavar="BRANCH", help="the branch to publish onto (main)")
     parser.add_argument("--html", type=Path, metavar="FILE", help="write the picture as a page")
 
@@ -42,7 +44,6 @@ def add_arguments(parser: ArgumentParser) -> None:
 def run(args: Namespace, out: Out) -> int:
     """Look, order, show."""
     from pilotline.cli.lakes import plural
-    from pilotline.domain.errors import UsageError
     from pilotline.factory.backfilling import BadRange, as_page, as_text, counted, fill, states_of, values_between
     from pilotline.factory.ledger import Ledger
     from pilotline.factory.releases import Releases
@@ -52,8 +53,6 @@ def run(args: Namespace, out: Out) -> int:
     from pilotline.run.reading import read_contract
     from pilotline.run.records import Records
 
-    if args.parallel < 1:
-        raise UsageError("--parallel is 1 or more", try_next="pilotline backfill --help")
     module = find_module(args.module, Path.cwd())
     project = project_of(module.parent)
     contract = read_contract(module, project)
@@ -62,7 +61,7 @@ def run(args: Namespace, out: Out) -> int:
             f"{module.stem} has no partitions: its contract does not say which parameter is one",
             try_next=f'write partition = "day" into {module.stem}.toml, for a parameter day of the pipeline',
         )
-    if bool(args.first) != bool(args.last) or not (args.first or args.value):
+    if bool(args.first) != bool(args.last) or not (args.first or args.value) or "" in args.value:
         raise BadRange("what is to be filled? --from and --to, or --value", try_next="pilotline backfill --help")
     values = values_between(args.first, args.last) if args.first else ()
     values = tuple(dict.fromkeys((*values, *args.value)))
@@ -91,8 +90,7 @@ def run(args: Namespace, out: Out) -> int:
         found = look()
     out.say(as_text(found))
     if args.html:
-        args.html.write_text(as_page(pipeline, found), encoding="utf-8")
-        out.say(f"  drawn in {args.html}")
+        out.write(args.html, as_page(pipeline, found))
     if ordered:
         out.say(
             f"  {plural(len(ordered), 'partition')} ordered, {args.parallel} at once; next: pilotline queue, pilotline worker"

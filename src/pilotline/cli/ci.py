@@ -12,6 +12,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pilotline.domain.errors import UsageError
+
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
 
@@ -50,6 +52,8 @@ def run(args: Namespace, out: Out) -> int:
     folder = project_of(Path.cwd()).folder
     if args.write:
         return _write(folder, args, out)
+    if args.kind or args.force:
+        raise UsageError("--kind and --force belong to --write", try_next="pilotline ci --write --kind github")
     report = _check(folder, args, out)
     from pilotline.lab.ci_page import markdown, page, summary
 
@@ -58,9 +62,7 @@ def run(args: Namespace, out: Out) -> int:
     out.say(out.styled(summary(report), "green" if report.passes else "red"))
     for path, text in ((args.markdown, markdown), (args.html, page)):
         if path is not None:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text(report), encoding="utf-8")
-            out.say(f"  written: {path}")
+            out.write(path, text(report))
     out.document(_as_json(report))
     return 0 if report.passes and not (args.fail_on_change and report.changes_data) else 1
 

@@ -73,8 +73,7 @@ def run(args: Namespace, out: Out) -> int:
     if args.html is not None:
         from pilotline.lake.diff_page import diff_page
 
-        args.html.write_text(diff_page(found), encoding="utf-8")
-        out.say(f"  written: {args.html}")
+        out.write(args.html, diff_page(found))
     out.document(_as_json(found))
     return 0
 

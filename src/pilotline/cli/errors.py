@@ -49,6 +49,19 @@ class BrokenSettings(UsageError):
     code = "PL006"
 
 
+class NotWritten(UsageError):
+    """A file that somebody asked for cannot be written."""
+
+    code = "PL360"
+
+    def __init__(self, path: object, error: OSError) -> None:
+        super().__init__(
+            f"{path} cannot be written: {error.strerror or error}",
+            try_next="name a file in a folder that you may write to",
+            path=str(path),
+        )
+
+
 class Stopped(PilotlineError):
     """Ctrl-C."""
 

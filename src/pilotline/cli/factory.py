@@ -9,6 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pilotline.cli.arguments import seconds, whole
 from pilotline.cli.serve import add_listening, refuse_what_cannot_serve, served_by
 
 if TYPE_CHECKING:
@@ -39,10 +40,10 @@ _WAIT = 2.0
 
 def add_arguments(parser: ArgumentParser) -> None:
     """How many workers, where to listen."""
-    parser.add_argument("--workers", type=int, default=1, metavar="N", help="so many workers on this machine (1)")
-    parser.add_argument("--lease", type=float, default=60.0, metavar="SECONDS", help="of the workers (60)")
+    parser.add_argument("--workers", type=whole(), default=1, metavar="N", help="so many workers on this machine (1)")
+    parser.add_argument("--lease", type=seconds(1), default=60.0, metavar="SECONDS", help="of the workers (60)")
     parser.add_argument(
-        "--grace", type=float, default=30.0, metavar="SECONDS", help="when stopped, let runs go on so long (30)"
+        "--grace", type=seconds(), default=30.0, metavar="SECONDS", help="when stopped, let runs go on so long (30)"
     )
     add_listening(parser)
 
@@ -60,7 +61,6 @@ def run(args: Namespace, out: Out) -> int:
     import threading
 
     from pilotline.cli.lakes import plural
-    from pilotline.domain.errors import UsageError
     from pilotline.factory.forgetting import kept_of
     from pilotline.factory.ledger import Ledger
     from pilotline.factory.releases import Releases
@@ -73,10 +73,6 @@ def run(args: Namespace, out: Out) -> int:
     from pilotline.server.listening import address_of, listen, serve
     from pilotline.server.tokens import token_from
 
-    if args.workers < 0 or args.lease < 1 or args.grace < 0:
-        raise UsageError(
-            "workers and grace are 0 or more, a lease is 1 second or more", try_next="pilotline factory --help"
-        )
     project = project_of(Path.cwd())
     kept, token = kept_of(project), token_from(args.token_file, os.environ)
     # Before it waits for a database: a port that another one has would be no news then.

@@ -16,6 +16,7 @@ import re
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from pilotline.cli.arguments import whole
 from pilotline.domain.errors import UsageError
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     """What to do, and how carefully."""
     parser.add_argument("action", choices=("check", "sweep", "schema"), metavar="ACTION", help="check, sweep or schema")
     parser.add_argument("--component", metavar="NAME", help="schema: of which part of Pilotline")
-    parser.add_argument("--back-to", type=int, metavar="VERSION", help="schema: step back, for an older Pilotline")
+    parser.add_argument("--back-to", type=whole(), metavar="VERSION", help="schema: step back, for an older Pilotline")
     parser.add_argument(
         "--finish", action="store_true", help="schema: finish an upgrade that waited for older processes"
     )

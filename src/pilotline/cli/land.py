@@ -84,6 +84,8 @@ def schedule_said(args: Namespace) -> str:
 
     if args.within and not args.on_change:
         raise UsageError("--within says how soon a change is taken", try_next="--on-change --within 10s")
+    if "" in {args.schedule, args.after, args.every}:
+        raise UsageError("a schedule that says nothing", try_next='pilotline land --schedule "0 6 * * *"')
     if args.on_change:
         return f"on change within {args.within}" if args.within else "on change"
     return args.schedule or (f"after {args.after}" if args.after else f"every {args.every}" if args.every else "")

@@ -9,6 +9,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pilotline.cli.arguments import seconds
+
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
 
@@ -40,7 +42,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--proof", choices=["full", "once"], default="full", help="once: no second comparison on changed inputs"
     )
-    parser.add_argument("--timeout", type=float, metavar="SECONDS", help="stop the notebook after so long (600)")
+    parser.add_argument("--timeout", type=seconds(), metavar="SECONDS", help="stop the notebook after so long (600)")
     parser.add_argument("--order", choices=["file", "executed"], help="run the cells as they stand, or as executed")
     parser.add_argument("--name", help="name of the module (default: after the notebook)")
     parser.add_argument("--force", action="store_true", help="write over files that were edited by hand")

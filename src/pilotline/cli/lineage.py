@@ -11,6 +11,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pilotline.cli.arguments import whole
+from pilotline.cli.errors import NotWritten
 from pilotline.domain.errors import UsageError
 
 if TYPE_CHECKING:
@@ -30,7 +32,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--openlineage", metavar="TO", help="write runs as OpenLineage events to a file, or to an http address"
     )
-    parser.add_argument("--since", type=int, default=0, metavar="N", help="with --openlineage: runs after run-N")
+    parser.add_argument("--since", type=whole(), default=0, metavar="N", help="with --openlineage: runs after run-N")
 
 
 def run(args: Namespace, out: Out) -> int:
@@ -57,8 +59,7 @@ def run(args: Namespace, out: Out) -> int:
         out.say(f"  {head}" + ("" if tree.by else ": nothing that is recorded"))
         _print(tree, out, "    ", word)
     if args.html:
-        args.html.write_text(lineage_page(table, above, below), encoding="utf-8")
-        out.say(f"  written: {args.html}")
+        out.write(args.html, lineage_page(table, above, below))
     out.document({"table": table, "upstream": above.as_json()["by"], "downstream": below.as_json()["by"]})
     return 0
 
@@ -77,8 +78,16 @@ def _events(args: Namespace, out: Out) -> int:
     from pilotline.cli.lakes import namespace_here, open_here
     from pilotline.factory.telling import tell_runs
 
+    if "://" in args.openlineage and not args.openlineage.startswith(("http://", "https://")):
+        raise UsageError(
+            f"{args.openlineage} is no http:// or https:// address",
+            try_next="pilotline lineage --openlineage runs.jsonl",
+        )
     lake, records = open_here()
-    told = tell_runs(records, lake, namespace_here(), args.openlineage, since=args.since)
+    try:
+        told = tell_runs(records, lake, namespace_here(), args.openlineage, since=args.since)
+    except OSError as error:
+        raise NotWritten(args.openlineage, error) from None
     out.say(
         f"{told.events} events of {told.runs} runs, up to run-{told.last}" if told.runs else "no run has ended since"
     )

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from pilotline.cli.arguments import whole
+
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
 
@@ -20,7 +22,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("table", nargs="?", metavar="TABLE", help="only what changed this table")
     parser.add_argument("--branch", metavar="NAME", help="of this branch (main)")
     parser.add_argument("--at", metavar="COMMIT", help="from this commit, tag or time backwards")
-    parser.add_argument("-n", "--limit", type=int, default=20, metavar="N", help="so many (20)")
+    parser.add_argument("-n", "--limit", type=whole(1), default=20, metavar="N", help="so many (20)")
     parser.add_argument("--runs", action="store_true", help="list runs, also those that published nothing")
 
 

@@ -13,6 +13,7 @@ import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
+from pilotline.cli.arguments import is_number
 from pilotline.cli.lakes import plural
 from pilotline.domain.errors import UsageError
 
@@ -116,7 +117,7 @@ def _find(records: Records, text: str) -> Run:
     from pilotline.run.errors import NoSuchRun
 
     number = text.removeprefix("run-")
-    if number.isdigit():
+    if is_number(number):
         return records.run(int(number))
     project, _, pipeline = text.rpartition("/")
     if project:

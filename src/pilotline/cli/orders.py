@@ -24,8 +24,10 @@ def find_order(ledger: Ledger, text: str) -> Order:
     Raises:
         NoSuchOrder: there is none.
     """
+    from pilotline.cli.arguments import is_number
+
     number = text.removeprefix("order-")
-    return ledger.order(int(number)) if number.isdecimal() else ledger.find(text)
+    return ledger.order(int(number)) if is_number(number) else ledger.find(text)
 
 
 def order_json(order: Order) -> dict[str, Any]:

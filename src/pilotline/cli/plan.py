@@ -61,8 +61,7 @@ def run(args: Namespace, out: Out) -> int:
     if args.svg:
         from pilotline.run.drawing import graph_of, svg
 
-        args.svg.write_text(svg(graph_of(made.pipeline, made.parameters, {})), encoding="utf-8")
-        out.say(f"drawn into {args.svg}")
+        out.write(args.svg, svg(graph_of(made.pipeline, made.parameters, {})))
     else:
         out.say(mermaid(made) if args.mermaid else explain(made))
     out.document(plan_as_json(made))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pilotline.cli.arguments import whole
+
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
 
@@ -22,8 +24,8 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--all", action="store_true", help="also those that have ended")
     parser.add_argument("--state", choices=_STATES, help="only those of this state")
     parser.add_argument("--pipeline", metavar="NAME", help="only those of this pipeline, ended ones too")
-    parser.add_argument("--before", type=int, metavar="NUMBER", help="only smaller numbers: the next page")
-    parser.add_argument("-n", "--limit", type=int, default=50, metavar="N", help="so many (50)")
+    parser.add_argument("--before", type=whole(1), metavar="NUMBER", help="only smaller numbers: the next page")
+    parser.add_argument("-n", "--limit", type=whole(1), default=50, metavar="N", help="so many (50)")
 
 
 def run(args: Namespace, out: Out) -> int:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pilotline.cli.arguments import whole
+
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
 
@@ -20,7 +22,7 @@ HELP = "list what was deployed, or go back to an earlier release"
 def add_arguments(parser: ArgumentParser) -> None:
     """Whose, how many, which one to use."""
     parser.add_argument("--project", default="", metavar="NAME", help="of this project only")
-    parser.add_argument("--limit", "-n", type=int, default=20, metavar="N", help="so many (20)")
+    parser.add_argument("--limit", "-n", type=whole(1), default=20, metavar="N", help="so many (20)")
     parser.add_argument("--use", metavar="RELEASE", help="make new orders from this release")
 
 

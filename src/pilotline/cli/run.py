@@ -5,6 +5,8 @@ Steps whose code and inputs did not change are not computed again. Nothing that 
 
 from __future__ import annotations
 
+from pilotline.cli.arguments import seconds
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
@@ -33,7 +35,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--branch", default="", metavar="NAME", help="name of the run's own branch (run-N)")
     parser.add_argument("--no-publish", action="store_true", help="compute and check, and leave it on the branch")
     parser.add_argument("--python", metavar="PATH", help="the interpreter that the steps run in")
-    parser.add_argument("--timeout", type=float, metavar="SECONDS", help="stop the steps when they take longer")
+    parser.add_argument("--timeout", type=seconds(), metavar="SECONDS", help="stop the steps when they take longer")
     parser.add_argument("--fresh", action="store_true", help="compute every step again, release what is held")
 
 

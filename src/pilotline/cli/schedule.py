@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pilotline.cli.arguments import whole
 from pilotline.domain.errors import UsageError
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         "action", nargs="?", default="list", choices=_ACTIONS, metavar="ACTION", help=", ".join(_ACTIONS)
     )
     parser.add_argument("name", nargs="?", metavar="NAME", help="of the schedule; set: of the module")
-    parser.add_argument("--times", type=int, default=5, metavar="N", help="next: so many (5)")
+    parser.add_argument("--times", type=whole(1, 1000), default=5, metavar="N", help="next: so many (5)")
     parser.add_argument("--onto", default="main", metavar="BRANCH", help="set: the branch to publish onto (main)")
     when = parser.add_mutually_exclusive_group()
     when.add_argument("--schedule", metavar="CRON", help='set: write this into the contract first: "0 6 * * *"')

@@ -15,6 +15,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pilotline.cli.arguments import whole
 from pilotline.domain.errors import UsageError
 
 if TYPE_CHECKING:
@@ -37,7 +38,9 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def add_listening(parser: ArgumentParser) -> None:
     """The arguments of whatever serves: an address, and a token."""
-    parser.add_argument("--port", type=int, default=8181, metavar="NUMBER", help="0 takes any that is free (8181)")
+    parser.add_argument(
+        "--port", type=whole(0, 65535), default=8181, metavar="NUMBER", help="0 takes any that is free (8181)"
+    )
     parser.add_argument("--host", default="127.0.0.1", metavar="ADDRESS", help="where to listen (127.0.0.1)")
     parser.add_argument("--expose", action="store_true", help="allow an address that other machines can reach")
     parser.add_argument(

@@ -8,6 +8,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pilotline.cli.arguments import whole
+
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
     from collections.abc import Mapping
@@ -24,7 +26,7 @@ HELP = "show a table: its columns, first rows, where it came from"
 def add_arguments(parser: ArgumentParser) -> None:
     """The table, its state, how much of it."""
     parser.add_argument("table", metavar="TABLE", help="namespace.table, or table alone where one namespace has it")
-    parser.add_argument("--rows", type=int, default=10, metavar="N", help="so many rows (10)")
+    parser.add_argument("--rows", type=whole(), default=10, metavar="N", help="so many rows (10)")
     parser.add_argument("--branch", metavar="NAME", help="of this branch (main)")
     parser.add_argument("--at", metavar="COMMIT", help="at a commit, a tag or a time, such as main~2 or 2026-11-24")
     parser.add_argument(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pilotline.cli.arguments import seconds, whole
+
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
     from collections.abc import Callable
@@ -23,7 +25,9 @@ def add_arguments(parser: ArgumentParser) -> None:
     )
     parser.add_argument("--partition", default="", metavar="VALUE", help="which partition to make")
     parser.add_argument("--onto", default="main", metavar="BRANCH", help="the branch to publish onto (main)")
-    parser.add_argument("--priority", type=int, metavar="N", help="higher goes first (its contract's, else 0)")
+    parser.add_argument(
+        "--priority", type=whole(-1_000_000, 1_000_000), metavar="N", help="higher goes first (its contract's, else 0)"
+    )
     parser.add_argument("--due", metavar="TIME", help="not before: 2026-11-27T06:00Z, or in so long: 90s, 15m, 2h")
     parser.add_argument(
         "--id", default="", metavar="TEXT", help="the same id is the same order, however often submitted"
@@ -34,9 +38,11 @@ def add_arguments(parser: ArgumentParser) -> None:
         help="orders of one key run one at a time (of one pipeline and branch); '' for no limit",
     )
     parser.add_argument(
-        "--attempts", type=int, metavar="N", help="try failing code so often (as its contract says, else 1)"
+        "--attempts", type=whole(1), metavar="N", help="try failing code so often (as its contract says, else 1)"
     )
-    parser.add_argument("--timeout", type=float, metavar="SECONDS", help="stop the steps when they take longer")
+    parser.add_argument(
+        "--timeout", type=seconds(0.001), metavar="SECONDS", help="stop the steps when they take longer"
+    )
     parser.add_argument("--release", default="", metavar="RELEASE", help="from this release (the folder as it is)")
     parser.add_argument("--fresh", action="store_true", help="compute every step again, release what is held")
 
@@ -46,8 +52,11 @@ def run(args: Namespace, out: Out) -> int:
     from datetime import timedelta
     from pathlib import Path
 
-    from pilotline.cli.orders import open_ledger, order_json
+    from pilotline.cli.lakes import open_here
+    from pilotline.cli.orders import order_json
     from pilotline.domain.orders import Ask
+    from pilotline.factory.ledger import Ledger
+    from pilotline.factory.releases import Releases
     from pilotline.run.nothing import somebody
     from pilotline.run.parameters import assignments, settle, with_partition
     from pilotline.run.projects import find_module, project_of
@@ -60,7 +69,11 @@ def run(args: Namespace, out: Out) -> int:
     if not args.release:
         # What the worker would refuse tomorrow can be said today.
         settle(read_parameters(path), with_partition(given, args.partition, contract, name=path.stem))
-    ledger = open_ledger()
+    lake, _ = open_here()
+    if args.release:
+        Releases(lake.database, lake.storage).release(args.release).pipeline(path.stem)
+    lake.branch(args.onto)
+    ledger = Ledger(lake.database)
     number = ledger.submit(
         Ask(
             id=args.id,
@@ -94,12 +107,12 @@ def _instant(text: str, now: Callable[[], datetime]) -> datetime:
     from pilotline.factory.errors import BadOrder
 
     span = re.fullmatch(r"\+?(\d+(?:\.\d+)?)([smhd])", text)
-    if span is not None:
-        seconds = {"s": 1, "m": 60, "h": 3600, "d": 86400}[span[2]]
-        return now() + timedelta(seconds=float(span[1]) * seconds)
     try:
+        if span is not None:
+            unit = {"s": 1, "m": 60, "h": 3600, "d": 86400}[span[2]]
+            return now() + timedelta(seconds=float(span[1]) * unit)
         return datetime.fromisoformat(text)
-    except ValueError:
+    except (ValueError, OverflowError):
         raise BadOrder(
             f"--due {text} is no time", try_next="pilotline submit --due 2026-11-27T06:00Z, or --due 15m", due=text
         ) from None

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Literal, TextIO
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping, Sequence
+    from pathlib import Path
 
     from pilotline.cli.progress import Progress
     from pilotline.domain.errors import PilotlineError
@@ -85,6 +86,21 @@ class Out:
         self.say(self.styled(first, "bold"))
         for line in rest:
             self.say(line)
+
+    def write(self, path: Path, text: str) -> None:
+        """Write a file that somebody asked for, and say so; its folder is made where it is not there.
+
+        Raises:
+            NotWritten: it cannot be written.
+        """
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+        except OSError as error:
+            from pilotline.cli.errors import NotWritten
+
+            raise NotWritten(path, error) from None
+        self.say(f"  written: {path}")
 
     def document(self, value: object) -> None:
         """Give the one result for programs: JSON-like values, dataclasses, paths, instants. Written at the end.

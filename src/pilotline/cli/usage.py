@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from pilotline.domain.errors import UsageError
+from pilotline.cli.arguments import whole
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
@@ -23,21 +23,15 @@ HELP = "show what each table costs to make, and who still reads it"
 
 def add_arguments(parser: ArgumentParser) -> None:
     """How far back."""
-    parser.add_argument("--days", type=int, default=30, metavar="N", help="so far back is looked (30)")
+    parser.add_argument("--days", type=whole(1, 36_500), default=30, metavar="N", help="so far back is looked (30)")
     parser.add_argument("--unread", action="store_true", help="only tables that nobody read in that time")
 
 
 def run(args: Namespace, out: Out) -> int:
-    """Print a line a table, the dearest first.
-
-    Raises:
-        UsageError: the number of days is none.
-    """
+    """Print a line a table, the dearest first."""
     from pilotline.cli.lakes import age, open_here
     from pilotline.run.usage import use_of_tables
 
-    if args.days < 1:
-        raise UsageError("--days is at least 1", try_next="pilotline usage --days 30")
     lake, _ = open_here()
     found = sorted(use_of_tables(lake, days=args.days), key=lambda one: (-one.cpu, one.table))
     shown = [one for one in found if one.unread] if args.unread else found

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pilotline.cli.arguments import seconds
+
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
 
@@ -26,10 +28,10 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--once", action="store_true", help="end after one order, or where none is due")
     parser.add_argument("--drain", action="store_true", help="end when none is due")
     parser.add_argument(
-        "--lease", type=float, default=60.0, metavar="SECONDS", help="hold an order so long without renewing (60)"
+        "--lease", type=seconds(1), default=60.0, metavar="SECONDS", help="hold an order so long without renewing (60)"
     )
     parser.add_argument(
-        "--grace", type=float, default=30.0, metavar="SECONDS", help="when stopped, let a run go on so long (30)"
+        "--grace", type=seconds(), default=30.0, metavar="SECONDS", help="when stopped, let a run go on so long (30)"
     )
 
 
@@ -39,7 +41,6 @@ def run(args: Namespace, out: Out) -> int:
     from datetime import timedelta
     from pathlib import Path
 
-    from pilotline.domain.errors import UsageError
     from pilotline.factory.ledger import Ledger
     from pilotline.factory.releases import Releases, opening_for
     from pilotline.factory.upgrading import COMPONENTS
@@ -48,8 +49,6 @@ def run(args: Namespace, out: Out) -> int:
     from pilotline.run.opening import lake_of
     from pilotline.run.projects import project_of
 
-    if args.lease < 1 or args.grace < 0:
-        raise UsageError("a lease is 1 second or longer, a grace 0 or longer", try_next="pilotline worker --help")
     teller = _Teller(out)
     project = project_of(Path.cwd())
     lake = lake_of(project)

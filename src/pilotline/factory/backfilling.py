@@ -86,16 +86,19 @@ def values_between(first: str, last: str) -> tuple[str, ...]:
     try:
         at, end = datetime.strptime(first, form), datetime.strptime(last, form)  # noqa: DTZ007 - a calendar's days
     except ValueError as error:
-        raise BadRange(f"{first!r} to {last!r}: {error}", try_next="give days that there are") from error
+        raise BadRange(
+            f"{first} to {last} names a time that no calendar has", try_next="give days that there are"
+        ) from error
     if end < at:
         raise BadRange(f"{last} comes before {first}", try_next=f"--from {last} --to {first}")
     found: list[str] = []
-    while at <= end:
-        found.append(at.strftime(form))
+    while True:
+        found.append(f"{at.year:04}{at.strftime(form[2:])}")
+        if at >= end:
+            return tuple(found)
         if len(found) > _MOST:
             raise BadRange(f"{first} to {last} are more than {_MOST} partitions", try_next="fill it in parts")
         at = _following(at, form)
-    return tuple(found)
 
 
 def _following(at: datetime, form: str) -> datetime:

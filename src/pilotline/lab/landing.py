@@ -146,6 +146,8 @@ def land(asked: str | None, here: Path, wishes: Wishes, progress: Callable[[str]
     module = find_module(asked, here)
     project = project_of(module.parent)
     repository = Repository.around(module.parent)
+    branch = wishes.branch or f"land/{module.stem}"
+    _refuse_wishes(wishes, project.folder, repository, branch)
     contract = contract_text(module, wishes)
     notebook = _notebook_of(module, wishes.notebook)
     recalled = remembered(module.parent, module.stem) or {}
@@ -179,7 +181,6 @@ def land(asked: str | None, here: Path, wishes: Wishes, progress: Callable[[str]
     said |= {path: text.encode() for path, text in ci.items() if _ours(repository.root / path, text.encode())}
     _refuse_secrets(said)
     said = _without_submodules(repository, said)
-    branch = wishes.branch or f"land/{module.stem}"
     # One landing of the project after the other, or two would write the same files beside the module.
     project.own.mkdir(parents=True, exist_ok=True)
     with alone(project.own / "landing"):
@@ -198,6 +199,22 @@ def land(asked: str | None, here: Path, wishes: Wishes, progress: Callable[[str]
         schedule=describe_timing(timing_of(said_when)) if (said_when := tomllib.loads(contract).get("schedule")) else "",
         declared=declared, unmet=declared.unmet(environment) if declared else (),
     )  # fmt: skip
+
+
+def _refuse_wishes(wishes: Wishes, folder: Path, repository: Repository, branch: str) -> None:
+    """What can be told before anything is built: paths, the branch, the remote."""
+    for name in wishes.more:
+        path = (folder / name).resolve()
+        if not path.is_relative_to(folder) or not path.exists():
+            raise UsageError(f"{name} is no file of the project", try_next="--with PATH, from the project's folder")
+    if repository.maybe("check-ref-format", "--branch", branch) is None:
+        raise UsageError(f"{branch!r} cannot be the name of a branch", try_next="pilotline land --branch land/NAME")
+    remote = wishes.push
+    if remote is not None and not {"/", ":"} & set(remote) and repository.maybe("remote", "get-url", remote) is None:
+        raise UsageError(
+            f"git knows no remote {remote!r} to push to",
+            try_next=f"git remote add {remote} URL, or land without --push",
+        )
 
 
 # -- the notebook and its environment ----------------------------------------------------------------------------------
@@ -391,8 +408,6 @@ def _files(
             add(project / name)
     for name in more:
         path = (project / name).resolve()
-        if not path.is_relative_to(project) or not path.exists():
-            raise UsageError(f"{name} is no file of the project", try_next="--with PATH, from the project's folder")
         for each in sorted(path.rglob("*")) if path.is_dir() else (path,):
             if each.is_file():
                 add(each)
