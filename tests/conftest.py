@@ -48,6 +48,12 @@ def bucket(bucket_server, monkeypatch):
     return bucket_server.new()
 
 
+@pytest.fixture(params=["sqlite", "postgres"])
+def url(request) -> str | None:
+    """Where the catalog is: None for SQLite, in a file of the test's own."""
+    return request.getfixturevalue("postgres").database() if request.param == "postgres" else None
+
+
 @pytest.fixture(params=["folder", "services"])
 def lies(request, monkeypatch) -> str:
     """Where catalog and tables are: SQLite and a folder, or Postgres and S3. A project finds it in the environment."""

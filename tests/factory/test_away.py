@@ -6,25 +6,15 @@ import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
 
-import pytest
-
 from pilotline.domain.orders import Ask
 from pilotline.factory.alerting import Alerting
+from pilotline.factory.committed import File
 from pilotline.factory.ledger import Ledger
 from pilotline.factory.releases import Release, Released, Releases, opening_for, pack
 from pilotline.factory.worker import Worker
-from pilotline.lake.lake import open_lake
 
 MODULE = b"def one() -> int:\n    return 1\n\n\ndef pipeline():\n    n = one()\n    return {'n': n}\n"
 LOCK = f"# Python {'.'.join(map(str, sys.version_info[:3]))}\niniconfig==2.0.0 \\\n    --hash=sha256:{'0' * 64}\n"
-
-
-@pytest.fixture(params=["sqlite", "postgres"])
-def lake(request, tmp_path):
-    url = request.getfixturevalue("postgres").database() if request.param == "postgres" else None
-    made = open_lake(tmp_path, database=url)
-    yield made
-    made.database.close()
 
 
 def test_an_environment_that_cannot_be_built_is_tried_three_times(lake, tmp_path, monkeypatch):
@@ -36,7 +26,7 @@ def test_an_environment_that_cannot_be_built_is_tried_three_times(lake, tmp_path
         id="r1", project="shop", commit="c", ref="main", archive="releases/r1.tar.gz", size=1, author="ann", at=datetime.now(UTC),
         pipelines=(Released(name="daily", module="daily.py", lock="", python="3.11"),),
     )  # fmt: skip
-    releases.keep(release, pack({"daily.py": MODULE, "daily.lock": LOCK.encode()}))
+    releases.keep(release, pack({"daily.py": File(content=MODULE), "daily.lock": File(content=LOCK.encode())}))
     with lake.database.writing() as tx:
         releases.add(release, within=tx)
     now = [datetime(2026, 3, 1, 12, tzinfo=UTC)]

@@ -9,20 +9,11 @@ import pytest
 from pilotline.domain.orders import Ask
 from pilotline.factory.forgetting import Kept, forget, kept_of
 from pilotline.factory.ledger import Ledger
-from pilotline.lake.lake import open_lake
 from pilotline.run.errors import BadSettings
 from pilotline.run.logs import Logs
 from pilotline.run.output import Line
 from pilotline.run.projects import Project
 from pilotline.run.records import Records
-
-
-@pytest.fixture(params=["sqlite", "postgres"])
-def lake(request, tmp_path):
-    url = request.getfixturevalue("postgres").database() if request.param == "postgres" else None
-    made = open_lake(tmp_path, database=url)
-    yield made
-    made.database.close()
 
 
 def test_what_is_too_old_is_let_go_and_nothing_else(lake):

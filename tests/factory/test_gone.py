@@ -23,11 +23,6 @@ MODULE = "def one() -> int:\n    return 1\n\n\ndef pipeline():\n    n = one()\n 
 LOCK = "# Python 3.11.7\n"
 
 
-@pytest.fixture(params=["sqlite", "postgres"])
-def url(request) -> str | None:
-    return request.getfixturevalue("postgres").database() if request.param == "postgres" else None
-
-
 @pytest.fixture
 def schedules(url, tmp_path):
     lake = open_lake(tmp_path, database=url)

@@ -17,25 +17,12 @@ from pilotline.factory.alerting import Alerting
 from pilotline.factory.ledger import Ledger
 from pilotline.factory.metrics import metrics
 from pilotline.factory.scheduling import Schedules
-from pilotline.lake.lake import open_lake
 from pilotline.run.opening import open_lake_here
 from pilotline.run.projects import Project
 from pilotline.run.reading import read_contract
 
 ORDERS, CUSTOMERS = TableName("sales", "orders"), TableName("sales", "customers")
 LEASE = timedelta(minutes=1)
-
-
-@pytest.fixture(params=["sqlite", "postgres"])
-def url(request) -> str | None:
-    return request.getfixturevalue("postgres").database() if request.param == "postgres" else None
-
-
-@pytest.fixture
-def lake(url, tmp_path):
-    made = open_lake(tmp_path, database=url)
-    yield made
-    made.database.close()
 
 
 @pytest.fixture

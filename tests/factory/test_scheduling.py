@@ -18,7 +18,6 @@ from pilotline.domain.schedules import timing_of
 from pilotline.domain.tables import Replace, TableName
 from pilotline.factory.ledger import Ledger
 from pilotline.factory.scheduling import NoSuchSchedule, Scheduler, Schedules
-from pilotline.lake.lake import open_lake
 
 ORDERS, CUSTOMERS = TableName("sales", "orders"), TableName("sales", "customers")
 
@@ -32,18 +31,6 @@ class Clock:
 
     def go(self, **span: float) -> None:
         self.now += timedelta(**span)
-
-
-@pytest.fixture(params=["sqlite", "postgres"])
-def url(request) -> str | None:
-    return request.getfixturevalue("postgres").database() if request.param == "postgres" else None
-
-
-@pytest.fixture
-def lake(url, tmp_path):
-    made = open_lake(tmp_path, database=url)
-    yield made
-    made.database.close()
 
 
 @pytest.fixture

@@ -24,11 +24,6 @@ ORDERS = TableName("sales", "orders")
 LONG = 1000.0
 
 
-@pytest.fixture(params=["sqlite", "postgres"])
-def url(request) -> str | None:
-    return request.getfixturevalue("postgres").database() if request.param == "postgres" else None
-
-
 @pytest.fixture
 def lake(url, tmp_path):
     made = open_lake(tmp_path, database=url)

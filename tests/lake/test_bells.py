@@ -16,11 +16,6 @@ from pilotline.lake.postgres import PostgresDatabase
 ORDERS = TableName("sales", "orders")
 
 
-@pytest.fixture(params=["sqlite", "postgres"])
-def url(request) -> str | None:
-    return request.getfixturevalue("postgres").database() if request.param == "postgres" else None
-
-
 @pytest.fixture
 def lake(url, tmp_path):
     made = open_lake(tmp_path, database=url)
