@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 
 import pytest
 
@@ -134,3 +137,18 @@ def test_a_page_is_written_into_a_folder_that_is_made_and_what_cannot_be_written
         assert (status, told["error"]["code"]) == (2, "PL360")
     status, told = call(capsys, "lineage", "--openlineage", str(shop / "none" / "runs.jsonl"))
     assert (status, told) == (0, {"runs": 0, "events": 0, "last": 0})
+
+
+def test_a_terminal_without_its_signs_and_a_full_disk_behind_it_end_no_command_in_a_bug(shop):
+    ascii_only = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    picture = [sys.executable, "-m", "pilotline", "backfill", "parts", "--value", "Köln", "--dry-run"]
+    done = subprocess.run(picture, capture_output=True, env=ascii_only, check=False, timeout=60)
+    assert (done.returncode, done.stdout.splitlines()[0], done.stderr) == (0, b"K?ln  .", b"")
+    done = subprocess.run([*picture, "--json"], capture_output=True, env=ascii_only, check=False, timeout=60)
+    assert json.loads(done.stdout)["partitions"][0]["value"] == "Köln"
+    for words in (picture, [*picture, "--json"]):
+        with open("/dev/full", "w") as full:  # noqa: PTH123 - a device
+            done = subprocess.run(words, stdout=full, stderr=subprocess.PIPE, text=True, check=False, timeout=60)
+        assert done.returncode == 2
+        assert done.stderr.count("PL360: ") == 1
+        assert "Traceback" not in done.stderr

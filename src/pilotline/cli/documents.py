@@ -11,13 +11,13 @@ from math import isfinite
 from typing import cast
 
 
-def dumps(value: object) -> str:
+def dumps(value: object, *, ascii_only: bool = False) -> str:
     """The value as indented JSON.
 
     Dataclasses become objects, instants ISO 8601, durations seconds, NaN and infinities null; what else JSON does not
     know becomes its text.
     """
-    return json.dumps(plain(value), indent=2, ensure_ascii=False, allow_nan=False)
+    return json.dumps(plain(value), indent=2, ensure_ascii=ascii_only, allow_nan=False)
 
 
 def plain(value: object) -> object:

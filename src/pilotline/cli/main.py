@@ -11,6 +11,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from pilotline.cli.commands import COMMANDS, find
+from pilotline.cli.errors import Bug, NotWritten, Stopped
 from pilotline.cli.terminal import Out
 from pilotline.domain.errors import PilotlineError, UsageError, did_you_mean
 
@@ -30,19 +31,21 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     words = list(sys.argv[1:] if argv is None else argv)
     out = Out(json="--json" in words)
+    status = 0
     try:
         try:
             status = _run(words, out)
         except PilotlineError as error:
             status = out.fail(error)
         except KeyboardInterrupt:
-            from pilotline.cli.errors import Stopped
-
             status = out.fail(Stopped())
         out.finish()
     except BrokenPipeError:
         _close_quietly()
         return _READER_WENT_AWAY
+    except NotWritten as error:
+        _close_quietly()
+        return status or out.fail(error)
     return status
 
 
@@ -52,8 +55,6 @@ def _run(words: list[str], out: Out) -> int:
     except (PilotlineError, BrokenPipeError):
         raise
     except Exception as error:
-        from pilotline.cli.errors import Bug
-
         raise Bug.from_exception(error, debug=bool(os.environ.get("PILOTLINE_DEBUG"))) from error
 
 

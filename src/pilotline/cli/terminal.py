@@ -14,6 +14,7 @@ from __future__ import annotations
 import os
 import sys
 from contextlib import contextmanager
+from io import TextIOWrapper
 from typing import TYPE_CHECKING, Literal, TextIO
 
 if TYPE_CHECKING:
@@ -25,6 +26,10 @@ if TYPE_CHECKING:
 
 Style = Literal["bold", "dim", "red", "green", "yellow", "cyan"]
 _STYLES: Mapping[Style, str] = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "cyan": "36"}
+#: Signs that we print, for a terminal that knows letters and digits only.
+_PLAIN: Mapping[int, str] = str.maketrans(
+    {"→": "->", "≈": "~", "■": "#", "·": ".", "□": "o", "✗": "x", "…": "~", "▶": ">", "✓": "ok", "✅": "ok", "❌": "x"}
+)
 _GAP = "  "
 _NARROWEST = 8  # columns; a cell is not cut below this
 _USUAL_WIDTH = 80
@@ -51,6 +56,10 @@ class Out:
         self.json = json
         self.stdout = stdout or sys.stdout
         self.stderr = stderr or sys.stderr
+        for stream in (self.stdout, self.stderr):
+            # Not every terminal has every sign; a command must not end for that.
+            if isinstance(stream, TextIOWrapper):
+                stream.reconfigure(errors="replace")
         self._environ = os.environ if environ is None else environ
         self._documents: list[object] = []
         self._written = False
@@ -129,8 +138,10 @@ class Out:
             self._written = True
             from pilotline.cli.documents import dumps
 
-            self.stdout.write(dumps(self._documents[0] if self._documents else {}) + "\n")
-        self.stdout.flush()
+            text = dumps(self._documents[0] if self._documents else {}, ascii_only=not _is_utf8(self.stdout))
+            self._print(text, self.stdout)
+        with _refusing(self.stdout):
+            self.stdout.flush()
 
     @contextmanager
     def progress(self, title: str) -> Generator[Progress]:
@@ -148,7 +159,29 @@ class Out:
     def _print(self, text: str, stream: TextIO) -> None:
         if self._progress:
             self._progress.erase()
-        stream.write(text + "\n")
+        with _refusing(stream):
+            stream.write((text if _is_utf8(stream) else text.translate(_PLAIN)) + "\n")
+
+
+def _is_utf8(stream: TextIO) -> bool:
+    return (getattr(stream, "encoding", None) or "utf-8").lower().replace("-", "") == "utf8"
+
+
+@contextmanager
+def _refusing(stream: TextIO) -> Generator[None]:
+    """A block that writes to a stream; a reader that went away is somebody else's affair.
+
+    Raises:
+        NotWritten: the disk behind it is full, say.
+    """
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        from pilotline.cli.errors import NotWritten
+
+        raise NotWritten(getattr(stream, "name", "the output"), error) from None
 
 
 def wants_colour(stream: TextIO, environ: Mapping[str, str]) -> bool:
