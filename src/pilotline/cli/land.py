@@ -159,6 +159,7 @@ def _as_json(landing: Landing) -> dict[str, object]:
         if landing.declared
         else None,
         "tests": {"passed": landing.tests.passed, "skipped": landing.tests.skipped},
+        "took": {part: round(seconds, 3) for part, seconds in landing.took.items()},
         "missing": list(landing.missing),
         "pushed": landing.pushed,
         "schedule": landing.schedule or None,

@@ -10,8 +10,9 @@ import ast
 import json
 import re
 import shutil
+import time
 import tomllib
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -124,6 +125,25 @@ class Landing:
     #: What the notebook's block or the project's environment.yml asks for, and what was installed otherwise.
     declared: Declared | None = None
     unmet: tuple[str, ...] = ()
+    #: Seconds of each part.
+    took: Mapping[str, float] = field(default_factory=dict[str, float])
+
+
+class _Timed:
+    """Says how long each part took: called with its name, a part begins and the one before ends."""
+
+    def __init__(self, part: str) -> None:
+        self._part, self._since = part, time.perf_counter()
+        self._took: dict[str, float] = {}
+
+    def __call__(self, part: str) -> None:
+        now = time.perf_counter()
+        self._took[self._part] = self._took.get(self._part, 0.0) + now - self._since
+        self._part, self._since = part, now
+
+    def parts(self) -> dict[str, float]:
+        self(self._part)
+        return self._took
 
 
 def land(asked: str | None, here: Path, wishes: Wishes, progress: Callable[[str], None]) -> Landing:
@@ -143,6 +163,7 @@ def land(asked: str | None, here: Path, wishes: Wishes, progress: Callable[[str]
         WouldCommitSecret: something that looks like a credential would be committed.
         GitFailed: git refused.
     """
+    timed = _Timed("environment")
     module = find_module(asked, here)
     project = project_of(module.parent)
     repository = Repository.around(module.parent)
@@ -161,18 +182,23 @@ def land(asked: str | None, here: Path, wishes: Wishes, progress: Callable[[str]
             try_next="move it into the project, or install it from an index",
             paths=[str(path) for path in strange],
         )
+    timed("lock")
     progress("locking what it needs")
     modules = sorted({name for code in reading.code.values() for name in code.modules})
     besides = _asked_besides(declared, environment, notebook)
     note = f"Asked for by {declared.said}" if declared else ""
     lock = lock_for(environment, modules, more=besides, note=note)
+    timed("environment")
     progress("building its environment")
     environments = Environments()
     landed = environments.python_for(lock)
+    timed("proof")
     evidence = _proven(module, notebook, environment, modules, besides, lock, landed, recalled, progress)
+    timed("tests")
     progress("testing it there")
     tests = run_tests(module, str(landed), pytest=environments.pytest_for(landed))
     _refuse_failed(module, tests)
+    timed("commit")
     files = _files(module, reading, lock, evidence, contract, wishes.more)
     top = _at(repository, project.folder)
     ci = files_for(repository.root) if wishes.ci and not top else {}
@@ -189,6 +215,7 @@ def land(asked: str | None, here: Path, wishes: Wishes, progress: Callable[[str]
             _write(project.folder / path, content)
     pushed = None
     if wishes.push is not None:
+        timed("push")
         progress(f"pushing to {wishes.push}")
         repository.ask("push", "--quiet", wishes.push, f"{branch}:{branch}")
         pushed = wishes.push
@@ -197,7 +224,7 @@ def land(asked: str | None, here: Path, wishes: Wishes, progress: Callable[[str]
         files=tuple(said), to_add=repository.in_the_way(committed.id), lock=lock, python=str(landed),
         evidence=evidence, tests=tests, missing=tuple(_missing(reading, repository, top, said)), pushed=pushed,
         schedule=describe_timing(timing_of(said_when)) if (said_when := tomllib.loads(contract).get("schedule")) else "",
-        declared=declared, unmet=declared.unmet(environment) if declared else (),
+        declared=declared, unmet=declared.unmet(environment) if declared else (), took=timed.parts(),
     )  # fmt: skip
 
 
