@@ -286,3 +286,31 @@ def test_a_repository_of_somebody_else_is_called_so(tree, monkeypatch):
     with pytest.raises(PilotlineError) as caught:
         Repository.around(tree.folder)
     assert (caught.value.code, caught.value.try_next[:30]) == ("PL555", "git config --global --add safe")
+
+
+def test_a_branch_that_parted_from_what_is_checked_out_keeps_what_it_has(tree):
+    tree.write("first")
+    tree.commit()
+    repository = Repository.around(tree.folder)
+    repository.commit("land/x", {"x.py": b"1\n", "data.csv": b"1\n"}, "Land x\n")
+    tree.write("meanwhile")
+    head = tree.commit()
+    made = repository.commit("land/x", {"x.py": b"2\n"}, "Land x again\n")
+    assert set(tree.git("ls-tree", "--name-only", "land/x").split()) == {"first", "meanwhile", "x.py", "data.csv"}
+    assert tree.git("show", "land/x:x.py") == "2"
+    assert repository.within(head, made.id)
+    # Merged as it is, there is nothing more to do; gone on from, there is.
+    tree.git("merge", "-q", "--ff-only", "land/x")
+    assert repository.commit("land/x", {"x.py": b"2\n"}, "Land x\n") == type(made)(id=made.id, new=False)
+    tree.write("later")
+    tree.commit()
+    assert repository.commit("land/x", {"x.py": b"3\n"}, "Land x\n").new
+    # Where both changed one file, what is checked out counts, and what is landed in any case.
+    tree.write("data.csv", b"here\n")
+    tree.commit()
+    repository.commit("land/x", {"data.csv": b"3\n", "x.py": b"4\n"}, "Land x\n")
+    tree.write("data.csv", b"here again\n")
+    head = tree.commit()
+    made = repository.commit("land/x", {"x.py": b"5\n"}, "Land x\n")
+    assert (tree.git("show", "land/x:data.csv"), tree.git("show", "land/x:x.py")) == ("here again", "5")
+    assert repository.within(head, made.id)

@@ -474,3 +474,40 @@ def test_what_condas_file_asks_for_is_shown_beside_what_was_there(bare, capsys, 
 def test_what_can_be_told_at_once_is_told_before_anything_is_built(shop, monkeypatch, wishes, said):
     monkeypatch.setattr("pilotline.lab.landing.lock_for", lambda *_: pytest.fail("it was locked"))
     assert said in shop.refused(**wishes).message
+
+
+def test_what_somebody_else_pushed_to_the_branch_is_gone_on_from(bare, tmp_path):
+    subprocess.run(["git", "init", "-q", "--bare", str(tmp_path / "remote")], check=True)
+    bare.git("remote", "add", "origin", str(tmp_path / "remote"))
+    first = land_by_hand(bare, push="origin")
+    # A colleague adds to it, and here the branch is gone.
+    subprocess.run(
+        ["git", "clone", "-q", "-b", "land/hand", str(tmp_path / "remote"), str(tmp_path / "clone")], check=True
+    )
+    (tmp_path / "clone" / "REVIEW").write_text("looks good\n")
+    for words in (("add", "REVIEW"), ("commit", "-qm", "review"), ("push", "-q")):
+        subprocess.run(
+            ["git", "-c", "user.name=bob", "-c", "user.email=bob@example.org", *words],
+            cwd=tmp_path / "clone",
+            check=True,
+        )
+    bare.git("branch", "-qD", "land/hand")
+    again = land_by_hand(bare, push="origin")
+    assert not again.new
+    assert "REVIEW" in bare.files("land/hand")
+    bare.git("update-ref", "refs/heads/land/hand", first.commit)
+    with (bare.folder / "hand.py").open("a") as module:
+        module.write("\n# A remark.\n")
+    third = land_by_hand(bare, push="origin")
+    assert third.new
+    assert bare.git("rev-parse", "land/hand~1") == again.commit
+    assert bare.git("ls-remote", "origin", "land/hand").split()[0] == third.commit
+    # Two lines that know nothing of each other come together.
+    bare.git("update-ref", "refs/heads/land/hand", first.commit)
+    with (bare.folder / "hand.py").open("a") as module:
+        module.write("# Another one.\n")
+    land_by_hand(bare)
+    fourth = land_by_hand(bare, push="origin")
+    assert bare.git("ls-remote", "origin", "land/hand").split()[0] == fourth.commit
+    assert "# Another one." in bare.git("show", "land/hand:hand.py")
+    assert "REVIEW" in bare.files("land/hand")

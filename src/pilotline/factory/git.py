@@ -193,7 +193,21 @@ class Repository:
         """Whether the commit that is checked out has a file."""
         return bool(self.head and self.maybe("cat-file", "-e", f"HEAD:{path}") is not None)
 
-    def commit(self, branch: str, files: Mapping[str, bytes], message: str) -> Committed:
+    def theirs(self, remote: str, branch: str) -> str | None:
+        """The commit of a branch as a remote has it, fetched; None where it has no such branch.
+
+        Raises:
+            GitFailed: the remote does not answer.
+        """
+        said = self.ask("ls-remote", "--heads", remote, f"refs/heads/{branch}").split()
+        if not said:
+            return None
+        if self.maybe("cat-file", "-e", f"{said[0]}^{{commit}}") is None:
+            # Under no name, so that nothing of the user's is moved; it is found by the id that the remote said.
+            self.ask("fetch", "--quiet", "--no-tags", "--no-write-fetch-head", remote, f"refs/heads/{branch}")
+        return said[0]
+
+    def commit(self, branch: str, files: Mapping[str, bytes], message: str, *, theirs: str | None = None) -> Committed:
         """Commit files to a branch that is not checked out, on top of what is there; nothing else is touched.
 
         Hooks that look at a commit being made look at the index and the working tree. These are not what is committed, so
@@ -203,6 +217,7 @@ class Repository:
             branch: made where it is not there, from the commit that is checked out.
             files: path from the root -> content.
             message: of the commit.
+            theirs: a commit that it builds on, too: of the same branch elsewhere, so that it can be pushed there.
 
         Raises:
             OnThatBranch: it is checked out, so that the working tree would no longer fit.
@@ -217,26 +232,45 @@ class Repository:
             )
         self._break_stale_lock(branch)
         for attempt in range(1, _ATTEMPTS + 1):
-            head, tip = self.head, self.maybe("rev-parse", "--verify", "--quiet", f"refs/heads/{branch}^{{commit}}")
-            ahead = tip is not None and (head is None or self.within(head, tip))
-            tree = self._tree(tip if ahead else head, files)
-            if tip is not None and ahead and self.ask("rev-parse", f"{tip}^{{tree}}") == tree:
-                return Committed(id=tip, new=False)
-            parents = [tip] if ahead and tip else [each for each in (tip, head) if each]
-            commit, unsigned = self._commit_of(tree, parents, message.encode())
+            head, here = self.head, self.maybe("rev-parse", "--verify", "--quiet", f"refs/heads/{branch}^{{commit}}")
+            known = [each for each in (head, here, theirs) if each]
+            base = self._together(known, files)
+            whole = base is not None and all(self.within(each, base) for each in known)
+            tree = self._tree(base, files)
+            commit, new, unsigned = base or "", False, ""
+            # The branch has it, here or there; that the commit which is checked out has it is not enough for a branch.
+            if not whole or base not in {here, theirs} or self.ask("rev-parse", f"{base}^{{tree}}") != tree:
+                parents = [base] if whole and base in known else [here, head, theirs]
+                commit, unsigned = self._commit_of(tree, list(filter(None, dict.fromkeys(parents))), message.encode())
+                new = True
             try:
-                self.ask("update-ref", "-m", "pilotline land", f"refs/heads/{branch}", commit, tip or "")
+                if commit != here:
+                    self.ask("update-ref", "-m", "pilotline land", f"refs/heads/{branch}", commit, here or "")
             except GitFailed:
                 now = self.maybe("rev-parse", "--verify", "--quiet", f"refs/heads/{branch}^{{commit}}")
-                if now == tip or attempt == _ATTEMPTS:
+                if now == here or attempt == _ATTEMPTS:
                     raise
                 continue
-            return Committed(id=commit, new=True, unsigned=unsigned)
+            return Committed(id=commit, new=new, unsigned=unsigned)
         raise AssertionError("the last attempt returns or raises")
 
     def within(self, earlier: str, later: str) -> bool:
         """Whether a commit is among those that another one builds on; no where one of the two is not here."""
         return self.maybe("merge-base", "--is-ancestor", earlier, later) is not None
+
+    def _together(self, commits: Sequence[str], files: Mapping[str, bytes]) -> str | None:
+        """A commit with what all of some have, but for some files; where two cannot be merged, with what the earlier has."""
+        base: str | None = None
+        for other in commits:
+            if base is None or self.within(base, other):
+                base = other
+            elif not self.within(other, base):
+                done = self._run(["merge-tree", "--write-tree", "--name-only", "-z", base, other], None, None, None)
+                merged, *rest = done.stdout.decode(errors="surrogateescape").split("\0")
+                conflicts = rest[: rest.index("")] if "" in rest else []
+                if done.returncode == 0 or (done.returncode == 1 and set(conflicts) <= set(files)):
+                    base = self.ask("commit-tree", merged, "-p", base, "-p", other, "-m", "together")
+        return base
 
     def _tree(self, base: str | None, files: Mapping[str, bytes]) -> str:
         """A tree of a commit's files and these."""

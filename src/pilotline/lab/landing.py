@@ -12,6 +12,7 @@ import re
 import shutil
 import time
 import tomllib
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -38,6 +39,7 @@ from pilotline.run.reading import read_contract, read_pipeline, with_tables
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
+    from concurrent.futures import Executor
 
     from pilotline.domain.notebooks import Notebook
     from pilotline.domain.pipelines import Pipeline
@@ -187,16 +189,20 @@ def land(asked: str | None, here: Path, wishes: Wishes, progress: Callable[[str]
     modules = sorted({name for code in reading.code.values() for name in code.modules})
     besides = _asked_besides(declared, environment, notebook)
     note = f"Asked for by {declared.said}" if declared else ""
-    lock = lock_for(environment, modules, more=besides, note=note)
-    timed("environment")
-    progress("building its environment")
     environments = Environments()
-    landed = environments.python_for(lock)
-    timed("proof")
-    evidence = _proven(module, notebook, environment, modules, besides, lock, landed, recalled, progress)
-    timed("tests")
-    progress("testing it there")
-    tests = run_tests(module, str(landed), pytest=environments.pytest_for(landed))
+    # What tests and proof need besides is made meanwhile.
+    with ThreadPoolExecutor(max_workers=2) as meanwhile:
+        around = _meanwhile_around(meanwhile, module, notebook, environment, modules, besides)
+        lock = lock_for(environment, modules, more=besides, note=note)
+        timed("environment")
+        progress("building its environment")
+        landed = environments.python_for(lock)
+        pytest = meanwhile.submit(environments.pytest_for, landed)
+        timed("proof")
+        evidence = _proven(module, notebook, lock, landed, recalled, around, progress)
+        timed("tests")
+        progress("testing it there")
+        tests = run_tests(module, str(landed), pytest=pytest.result())
     _refuse_failed(module, tests)
     timed("commit")
     files = _files(module, reading, lock, evidence, contract, wishes.more)
@@ -210,7 +216,8 @@ def land(asked: str | None, here: Path, wishes: Wishes, progress: Callable[[str]
     # One landing of the project after the other, or two would write the same files beside the module.
     project.own.mkdir(parents=True, exist_ok=True)
     with alone(project.own / "landing"):
-        committed = repository.commit(branch, said, _message(reading.pipeline, evidence, lock))
+        theirs = repository.theirs(wishes.push, branch) if wishes.push is not None else None
+        committed = repository.commit(branch, said, _message(reading.pipeline, evidence, lock), theirs=theirs)
         for path, content in (*files.items(), *((path, said[path]) for path in ci if path in said)):
             _write(project.folder / path, content)
     pushed = None
@@ -287,15 +294,34 @@ def _asked_besides(declared: Declared | None, environment: Environment, notebook
     return tuple(name for name in declared.names() if name in environment.versions and name not in imported)
 
 
-def _proven(
+def _meanwhile_around(
+    meanwhile: Executor,
     module: Path,
     notebook: Path | None,
     environment: Environment,
     modules: Sequence[str],
     besides: Sequence[str],
+) -> Callable[[], Path]:
+    """What gives the interpreter that the notebook is run in again, at the same versions, with all that it imports."""
+
+    def built() -> Path:
+        wanted = {*modules, *(_imported(read(notebook)) if notebook else ()), "IPython"}
+        return Environments().python_for(lock_for(environment, wanted, more=besides))
+
+    before = read_evidence(module)
+    if notebook is None or (before and before.stands(module) and before.notebook_sha256 == digest_of(notebook)):
+        # As it was proven already, it is most likely not needed.
+        return built
+    return meanwhile.submit(built).result
+
+
+def _proven(
+    module: Path,
+    notebook: Path | None,
     lock: Lock,
     landed: Path,
     recalled: Mapping[str, Any],
+    around: Callable[[], Path],
     progress: Callable[[str], None],
 ) -> Evidence:
     if notebook is None:
@@ -313,9 +339,8 @@ def _proven(
     known = before is not None and before.stands(module) and before.notebook_sha256 == digest_of(notebook)
     if known and before is not None and before.lock == lock.key:
         return before
-    around = lock_for(environment, {*modules, *_imported(read(notebook)), "IPython"}, more=besides)
     progress("building the environment of the notebook, at the same versions")
-    python = Environments().python_for(around)
+    python = around()
     receipt = prove_module(notebook, module, replace(options, python=str(python)), progress, module_python=landed)
     if receipt.status != "proven":
         raise _not_proven(module, receipt, lock)
