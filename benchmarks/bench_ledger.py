@@ -1,4 +1,4 @@
-"""How fast a run of an order records its steps, and whether a million past orders slow listings and claims down."""
+"""How fast a run of an order records its steps; whether a million past orders and runs slow listings, claims and plans down."""
 
 from __future__ import annotations
 
@@ -19,11 +19,17 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 NAME = "ledger"
-GOAL = "300 step records a second on SQLite, each a transaction that asks for the claim; listings as fast behind 1 M orders"
+GOAL = (
+    "300 step records a second on SQLite, each a transaction that asks for the claim; behind 1 M orders and 1 M runs a listing, a"
+    " claim and what a plan asks take less than twice as long, or 2 ms"
+)
 
 _RECORDS = 1500
 _PAST = 1_000_000
 _LEASE = timedelta(hours=1)
+_STEPS = ("first", "second")
+#: What takes no longer than this is quick, however much quicker it was before; in seconds.
+_QUICK = 0.002
 
 
 class _Keeper:
@@ -55,21 +61,23 @@ def measure() -> Result:
         without = _rate(plain, number, "a")
         kept = _rate(plain.kept_by(_Keeper(ledger)), number, "b")
         _fill(lake.database, 0, 1000)
-        before = _looks(ledger)
+        before = _looks(ledger, plain)
         _fill(lake.database, 1000, _PAST)
-        after = _looks(ledger)
+        after = _looks(ledger, plain)
         lake.database.close()
-    slower = after["listing"].median / before["listing"].median
+    slow = [name for name, each in after.items() if each.median > _QUICK and each.median >= 2 * before[name].median]
     return Result(
         figure=kept,
         unit="records/s",
         goal=300,
         peer="without a claim, records/s",
         peer_figure=without,
-        ok=kept >= 300 and slower < 2,
+        ok=kept >= 300 and not slow,
         command="Records.note, one step a transaction",
         data={
             "past_orders": _PAST,
+            "past_runs": _PAST,
+            "slower": slow,
             **{f"{name}_before_s": each.as_data() for name, each in before.items()},
             **{f"{name}_after_s": each.as_data() for name, each in after.items()},
         },
@@ -108,8 +116,25 @@ def _fill(database: object, first: int, last: int) -> None:
             at="2026-01-01T00:00:00.000000+00:00",
         )
 
+    with database.writing() as tx:
+        numbers = "WITH RECURSIVE n (i) AS (SELECT :first + 1 UNION ALL SELECT i + 1 FROM n WHERE i < :last)"
+        # Above the run that records were counted for.
+        tx.execute(
+            f"{numbers} INSERT INTO run (number, pipeline, module, state, onto, branch, base, outcome, parameters, recipes,"
+            " environment, author, began, ended, host, pid, pid_began, commit_id, kept)"
+            " SELECT 1000 + i, 'p' || (i % 100), 'p', 'published', 'main', 'run-' || i, '', 'o' || i, '{}', '{\"first\": {}}', '', '',"
+            " :at, :at, '', 0, '', 'c' || i, 'order-' || i FROM n",
+            first=first, last=last, at="2026-01-01T00:00:00.000000+00:00",
+        )  # fmt: skip
+        for step in _STEPS:
+            tx.execute(
+                f"{numbers} INSERT INTO step_result (run, step, key, outcome, seconds, cpu, size, facts)"
+                " SELECT 1000 + i, :step, 'k' || i, 'computed', 1.0, 1.0, 10, '{}' FROM n",
+                first=first, last=last, step=step,
+            )  # fmt: skip
 
-def _looks(ledger: Ledger) -> dict[str, Spread]:
+
+def _looks(ledger: Ledger, records: Records) -> dict[str, Spread]:
     def took(call: Callable[[], object]) -> Spread:
         figures: list[float] = []
         for _ in range(50):
@@ -120,5 +145,20 @@ def _looks(ledger: Ledger) -> dict[str, Spread]:
 
     return {
         "listing": took(ledger.orders),
+        "listing_of_state": took(lambda: ledger.orders(state="done")),
+        "listing_of_pipeline": took(lambda: ledger.orders(pipeline="p7")),
         "claim_of_nothing": took(lambda: ledger.claim("bench", _LEASE)),
+        "listing_of_runs": took(records.runs),
+        "runs_of_an_order": took(lambda: records.runs_kept("order-500")),
+        "run_of_a_commit": took(lambda: records.run_of("c500")),
+        "plan": took(lambda: _asked_by_a_plan(records)),
+        "costs": took(lambda: records.costs("p7", _STEPS)),
     }
+
+
+def _asked_by_a_plan(records: Records) -> None:
+    records.facts("p7", _STEPS)
+    records.recipes("p7")
+    records.last_published("p7", "main")
+    records.published_with("p7", "main", "another")
+    records.interrupted("p7", "main")

@@ -215,6 +215,12 @@ def test_a_failure_is_tried_again_as_its_kind_allows(ledger: Ledger, clock: Cloc
     assert (ended.because, ended.failures) == ("it broke", {kind: tries(kind, 2)})
 
 
+def test_what_is_not_the_codes_doing_is_tried_again_without_being_asked():
+    assert {kind: (tries(kind, 1), tries(kind, 30)) for kind in ("code", "died", "infrastructure", "refused")} == {
+        "code": (1, 30), "died": (3, 30), "infrastructure": (20, 30), "refused": (1, 1),
+    }  # fmt: skip
+
+
 def test_waits_grow_are_spread_and_end_somewhere():
     assert delay("code", 1, 0.0) == timedelta(seconds=15)
     assert delay("code", 1, 1.0) == timedelta(seconds=45)
@@ -239,6 +245,9 @@ def test_listings_are_paged_from_a_number_on(ledger: Ledger):
     assert [each.number for each in ledger.orders(pipeline="p1", before=6)] == [4, 2]
     assert [each.number for each in ledger.orders(schedule="s")] == [4]
     assert [each.number for each in ledger.orders(state="running")] == [1]
+    assert [each.number for each in ledger.orders(state="waiting", limit=2)] == [7, 6]
+    assert [each.number for each in ledger.orders(state="waiting", before=6)] == [5, 4, 3, 2]
+    assert ledger.orders(schedule="s", before=4) == ()
     assert ledger.counts() == {"waiting": 6, "running": 1}
 
 

@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING
 import pytest
 from tests.factory.workers import Shop, family, lives, settled, until
 
+from pilotline.factory.fulfilling import fulfil
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -99,6 +101,15 @@ def test_a_worker_that_is_stopped_for_two_leases_and_woken_publishes_nothing(sho
         runs = shop.records.runs_kept(f"order-{number}")
     assert [run.state for run in runs] == ["failed", "published"]
     assert (shop.publishes("slow"), shop.ledger.order(number).token) == (1, 2)
+
+
+def test_who_lost_an_order_records_nothing_more_of_it(shop: Shop):
+    shop.pipeline("good")
+    shop.submit("good")
+    claim = shop.ledger.claim("late", timedelta(seconds=1))
+    until(lambda: shop.ledger.standing(claim) == "lost")
+    assert fulfil(shop.ledger, claim).how == "lost"
+    assert (shop.records.runs(), shop.marked("good")) == ((), [])
 
 
 def test_a_cancelled_order_is_stopped_with_all_that_it_started(shop: Shop):

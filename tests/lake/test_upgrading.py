@@ -125,10 +125,11 @@ def test_who_says_nothing_for_a_lease_is_taken_for_gone(place):
     new = place.code(3)
     assert version(new) == 2
     end = time.monotonic() + 30
-    there = place.attendance(new, "new", 3, seconds=0.2)
-    while there.look() or version(new) < 3:
+    while new.finish_upgrade():
         assert time.monotonic() < end
         time.sleep(0.05)
+    assert version(new) == 3
+    place.attendance(new, "new", 3).look()
     with new.reading() as tx:
         assert [each.name for each in processes(tx)] == ["new"]
     with pytest.raises(LakeTooNew):

@@ -489,7 +489,7 @@ def _metrics(outcome: Outcome, before: Mapping[str, tuple[float | None, str, int
 def _cost(made: Plan, records: Records, number: int, onto: str) -> Cost:
     """What production would compute: steps whose recipe is another one than it was published with, and those after them."""
     published = records.published_recipes(made.pipeline.name, onto)
-    known = records.costs(made.pipeline.name)
+    known = records.costs(made.pipeline.name, [step.name for step in made.pipeline.steps])
     computed: list[str] = []
     for step in made.pipeline.steps:
         other = made.recipes.get(step.name) != published.get(step.name)

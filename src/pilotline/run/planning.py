@@ -133,7 +133,7 @@ class _Planner:
         self.recipes: dict[str, dict[str, str]] = {}
         self.reaches: dict[str, tuple[str, ...]] = {}
         self.before = around.records.recipes(self.pipeline.name)
-        self.hints = around.records.facts(self.pipeline.name)
+        self.hints = around.records.facts(self.pipeline.name, [step.name for step in self.pipeline.steps])
         self.interrupted = around.records.interrupted(self.pipeline.name, asked.onto)
         self.store = Store(str(around.project.store))
         contract = self.pipeline.contract

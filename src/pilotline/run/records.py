@@ -44,7 +44,10 @@ __all__ = [
 
 _SQL: Final = Path(__file__).parent / "sql"
 SQL: Final = named_statements(_SQL / "queries.sql")
-MIGRATIONS: Final = (_SQL / "schema_001.sql", _SQL / "schema_002.sql", _SQL / "schema_003.sql")
+MIGRATIONS: Final = (_SQL / "schema_001.sql", _SQL / "schema_002.sql", _SQL / "schema_003.sql", _SQL / "schema_004.sql")
+
+#: So many runs of a pipeline are looked through for when a step was computed last.
+_AMONG: Final = 1000
 
 #: Why a run failed whose process ended without saying anything.
 GONE: Final = "its process is gone"
@@ -206,9 +209,14 @@ class Records:
         rows = self._rows_of("last_recipes", pipeline)
         return json.loads(rows[0][0]) if rows else {}
 
-    def facts(self, pipeline: str) -> Mapping[str, Mapping[str, Any]]:
-        """What each step was seen to do when it was computed last."""
-        return {row[0]: json.loads(row[1]) for row in self._rows_of("last_facts", pipeline)}
+    def facts(self, pipeline: str, steps: Iterable[str]) -> Mapping[str, Mapping[str, Any]]:
+        """What steps of a pipeline were seen to do when they were computed last, if that was not too many runs ago."""
+        with self._database.reading() as tx:
+            found = {
+                step: tx.execute(SQL["last_facts"], pipeline=pipeline, project=self._project, step=step, among=_AMONG)
+                for step in steps
+            }
+        return {step: json.loads(rows[0][0]) for step, rows in found.items() if rows}
 
     def interrupted(self, pipeline: str, onto: str) -> tuple[int, ...]:
         """The last run of a pipeline, where it was stopped or its process is gone, and those that it took up itself."""
@@ -342,15 +350,23 @@ class Records:
         rows = self._rows_of("published_recipes", pipeline, onto=onto)
         return json.loads(rows[0][0]) if rows else {}
 
-    def costs(self, pipeline: str) -> Mapping[str, tuple[float, float | None]]:
-        """Seconds and CPU seconds that each step takes: the median of the last times that it was computed."""
-        seconds: dict[str, list[float]] = {}
-        cpu: dict[str, list[float]] = {}
-        for step, took, used in self._rows_of("computed_lately", pipeline):
-            seconds.setdefault(step, []).append(took)
-            if used is not None:
-                cpu.setdefault(step, []).append(used)
-        return {step: (median(took), median(cpu[step]) if step in cpu else None) for step, took in seconds.items()}
+    def costs(self, pipeline: str, steps: Iterable[str]) -> Mapping[str, tuple[float, float | None]]:
+        """Seconds and CPU seconds that steps of a pipeline take: the median of the last times that its last runs computed them."""
+        with self._database.reading() as tx:
+            found = {
+                step: tx.execute(
+                    SQL["computed_lately"], pipeline=pipeline, project=self._project, step=step, among=_AMONG
+                )
+                for step in steps
+            }
+        return {
+            step: (
+                median(row[0] for row in rows),
+                median(cpu) if (cpu := [row[1] for row in rows if row[1] is not None]) else None,
+            )
+            for step, rows in found.items()
+            if rows
+        }
 
     # -- changes of state ----------------------------------------------------------------------------------------------
 

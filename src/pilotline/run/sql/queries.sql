@@ -40,7 +40,7 @@ RETURNING number, branch;
 
 -- runs_kept --
 SELECT number, pipeline, module, state, onto, branch, base, outcome, parameters, environment, author, began, ended, resumes, commit_id, because, project
-FROM run WHERE kept = :kept ORDER BY number;
+FROM run WHERE kept = :kept AND kept <> '' ORDER BY number;
 
 -- unfinished_runs --
 SELECT number, pipeline, branch, host, pid, pid_began, outcome, kept FROM run WHERE state IN ('pending', 'running') ORDER BY number;
@@ -126,14 +126,13 @@ ON CONFLICT (run, step) DO UPDATE SET
 SELECT step, key, outcome, seconds, cpu, size, facts FROM step_result WHERE run = :run;
 
 -- last_facts --
--- What each step was seen to do when it was computed last.
-SELECT s.step, s.facts, s.run FROM step_result AS s JOIN run AS r ON r.number = s.run
+-- What a step was seen to do when it was computed last. CROSS: runs are looked through one by one, and not too many.
+SELECT s.facts FROM run AS r CROSS JOIN step_result AS s
 WHERE r.pipeline = :pipeline AND (r.project IN (:project, '') OR :project = '')
-AND s.outcome = 'computed' AND NOT EXISTS (
-    SELECT 1 FROM step_result AS later JOIN run AS q ON q.number = later.run
-    WHERE q.pipeline = r.pipeline AND (q.project IN (:project, '') OR :project = '')
-    AND later.step = s.step AND later.outcome = 'computed' AND later.run > s.run
-);
+AND r.number > coalesce((SELECT number FROM run WHERE pipeline = :pipeline ORDER BY number DESC LIMIT 1 OFFSET :among), 0)
+AND s.run = r.number AND s.step = :step AND s.outcome = 'computed'
+ORDER BY r.number DESC
+LIMIT 1;
 
 -- add_artifact --
 INSERT INTO artifact (run, name, kind, type, file, sha256, size, because)
@@ -162,14 +161,12 @@ SELECT name, value, text FROM metric WHERE run = :run ORDER BY name;
 
 -- metrics_before --
 -- Each number as the last run before this one published it.
-SELECT m.name, m.value, m.text, r.number FROM metric AS m JOIN run AS r ON r.number = m.run
-WHERE r.pipeline = :pipeline AND (r.project IN (:project, '') OR :project = '')
-AND r.onto = :onto AND r.state = 'published' AND r.number < :number AND NOT EXISTS (
-    SELECT 1 FROM metric AS later JOIN run AS q ON q.number = later.run
-    WHERE q.pipeline = r.pipeline AND (q.project IN (:project, '') OR :project = '')
-    AND q.onto = r.onto AND q.state = 'published' AND later.name = m.name
-    AND q.number > r.number AND q.number < :number
-);
+SELECT m.name, m.value, m.text, m.run FROM metric AS m JOIN (
+    SELECT before.name AS name, max(before.run) AS run FROM run AS r JOIN metric AS before ON before.run = r.number
+    WHERE r.pipeline = :pipeline AND (r.project IN (:project, '') OR :project = '')
+    AND r.onto = :onto AND r.state = 'published' AND r.number < :number
+    GROUP BY before.name
+) AS last ON last.name = m.name AND last.run = m.run;
 
 -- add_verdict --
 INSERT INTO verdict (run, seq, table_name, name, severity, outcome, offending, because, seconds)
@@ -208,14 +205,13 @@ ORDER BY number DESC
 LIMIT 1;
 
 -- computed_lately --
--- What each step took in the last published runs that computed it.
-SELECT step, seconds, cpu FROM (
-    SELECT s.step, s.seconds, s.cpu, row_number() OVER (PARTITION BY s.step ORDER BY s.run DESC) AS place
-    FROM step_result AS s JOIN run AS r ON r.number = s.run
-    WHERE r.pipeline = :pipeline AND (r.project IN (:project, '') OR :project = '')
-    AND r.state = 'published' AND s.outcome = 'computed' AND s.seconds IS NOT NULL
-) AS ranked
-WHERE place <= 5;
+-- What a step took in the last published runs that computed it; they are looked through as above.
+SELECT s.seconds, s.cpu FROM run AS r CROSS JOIN step_result AS s
+WHERE r.pipeline = :pipeline AND (r.project IN (:project, '') OR :project = '') AND r.state = 'published'
+AND r.number > coalesce((SELECT number FROM run WHERE pipeline = :pipeline ORDER BY number DESC LIMIT 1 OFFSET :among), 0)
+AND s.run = r.number AND s.step = :step AND s.outcome = 'computed' AND s.seconds IS NOT NULL
+ORDER BY r.number DESC
+LIMIT 5;
 
 -- last_run --
 SELECT number, pipeline, module, state, onto, branch, base, outcome, parameters, environment, author, began, ended, resumes, commit_id, because, project
