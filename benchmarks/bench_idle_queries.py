@@ -18,9 +18,9 @@ from pilotline.factory.ledger import Ledger
 from pilotline.lake.lake import open_lake
 
 NAME = "idle-queries"
-GOAL = "a factory and two more workers that are idle send Postgres at most 10 statements a second, and begin an order in 0.3 s"
+GOAL = "a factory and two more workers that are idle send Postgres at most 16 statements a second, and begin an order in 0.3 s"
 
-_LIMIT = 10.0
+_LIMIT = 16.0
 _SECONDS = 30.0
 _RUNS = 15
 _SOON = 0.3
