@@ -597,6 +597,7 @@ def _describe(variable, value):
         else "%s.%s" % (kind.__module__.partition(".")[0], kind.__qualname__)
     )
     found = {"name": variable, "type": name}
+    found.update(_labels(name, value))
     shape = getattr(value, "shape", None)
     if isinstance(shape, tuple) and all(isinstance(one, int) for one in shape):
         found["shape"] = list(shape)
@@ -605,6 +606,38 @@ def _describe(variable, value):
     elif isinstance(value, (bool, int, float)):
         found["value"] = value if value == value and abs(value) != float("inf") else str(value)
     return found
+
+
+#: So many columns of a result are told by name.
+_MOST_COLUMNS = 2000
+
+
+def _labels(kind, value):
+    """The columns of a frame and the names of the levels of its index; of one that only counts rows there are none."""
+    found = {}
+    try:
+        if kind in ("pandas.DataFrame", "polars.DataFrame") and len(value.columns) <= _MOST_COLUMNS:
+            found["columns"] = [_label(one) for one in value.columns]
+        elif kind == "pyarrow.Table" and len(value.column_names) <= _MOST_COLUMNS:
+            found["columns"] = list(value.column_names)
+        if kind in ("pandas.DataFrame", "pandas.Series"):
+            index = value.index
+            counted = (
+                type(index).__name__ == "RangeIndex" and index.name is None and index.start == 0 and index.step == 1
+            )
+            found["index"] = [] if counted else [one if one is None else _label(one) for one in index.names]
+    except Exception:
+        return {}
+    return found
+
+
+def _label(one):
+    """A label as text, the same for numbers of NumPy's as for Python's."""
+    if isinstance(one, tuple):
+        return "(%s)" % ", ".join(repr(getattr(each, "item", lambda each=each: each)()) for each in one)
+    if isinstance(one, str):
+        return str(one)
+    return repr(one.item() if hasattr(one, "item") else one)
 
 
 def _facts(error, request, step):

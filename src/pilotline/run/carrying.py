@@ -22,10 +22,12 @@ from typing import TYPE_CHECKING, Any, Final, Literal, assert_never
 from pilotline.domain.errors import PilotlineError
 from pilotline.domain.pipelines import Constant, FromParameter, FromResult
 from pilotline.domain.plans import ChangesInput, FileInput, TableInput, WriteTable
-from pilotline.domain.tables import Replace, TableName, describe_mode
+from pilotline.domain.tables import MergeOn, Replace, TableName, describe_mode
 from pilotline.guest.keys import digest
 from pilotline.lake.errors import NeedsRebase
 from pilotline.run.checking import judge
+from pilotline.run.columns.keeping import Columns
+from pilotline.run.columns.reading import Seen, columns_of_run
 from pilotline.run.errors import (
     CannotKeep,
     CheckFailed,
@@ -52,6 +54,7 @@ if TYPE_CHECKING:
     from pilotline.domain.plans import Plan
     from pilotline.domain.tables import CommitId, WriteMode
     from pilotline.lake.catalog import Catalog, Published
+    from pilotline.run.columns.reading import TableColumns
     from pilotline.run.emitting import Emitter
     from pilotline.run.planning import Around
     from pilotline.run.records import Keeper
@@ -176,7 +179,10 @@ class _Carrier:
         self.fresh = fresh
         self.timeout = timeout
         self.keys: dict[str, str] = {}
+        self.seen: dict[str, Sequence[Mapping[str, Any]]] = {}
         self.steps: dict[str, str] = {}
+        self.columns: tuple[TableColumns, ...] = ()
+        self.kept = Columns(self.records.database)
         self.number = 0
         self.branch = ""
         self.read: dict[str, str] = {}
@@ -289,6 +295,7 @@ class _Carrier:
             if event["event"] == "step":
                 self.keys[event["step"]] = event["key"]
                 self.steps[event["step"]] = event["outcome"]
+                self.seen[event["step"]] = event.get("results") or ()
         self.records.note(self.number, events)
         for event in events:
             self.emit(event)
@@ -302,6 +309,7 @@ class _Carrier:
         self._tell("branch", branch=wanted, run=run_name(self.number), publishes=self.plan.publishes)
         outputs = self._compute()
         made = tuple(self._keep(output) for output in outputs)
+        self.columns = self._columns(outputs, made) if self.plan.publishes else ()
         for _ in range(_TRIES):
             verdicts = self._judge()
             if not self.plan.publishes:
@@ -546,8 +554,20 @@ class _Carrier:
         if changes[0].run != (run_name(past.number) if past else None) and not self.fresh:
             raise TakenMeanwhile(self.pipeline.name)
 
+    def _columns(self, outputs: Sequence[Mapping[str, Any]], made: Sequence[Made]) -> tuple[TableColumns, ...]:
+        """What the columns of the tables were made of."""
+        tables: list[Seen] = []
+        for output, one in zip(outputs, made, strict=True):
+            if one.kind == "table":
+                table, mode = TableName.parse(one.where), self._mode_of(one.output)
+                notes = output["notes"] if output["form"] == "arrow" else self.lake.frame_notes(table, self.branch)
+                keys = mode.keys if isinstance(mode, MergeOn) else ()
+                tables.append(Seen(output=one.output, table=one.where, notes=notes or {}, keys=keys))
+        return columns_of_run(self.plan, self.lake, self.seen, tables)
+
     def _note_lineage(self, tx: Any, made: Sequence[Made]) -> None:
         add, number = self.records.add, self.number
+        self.kept.keep(tx, number, self.columns)
         for each in self.plan.inputs:
             match each:
                 case FileInput(path=path, sha256=sha256, parameter=parameter):

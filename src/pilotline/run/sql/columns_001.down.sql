@@ -1,0 +1,2 @@
+DROP TABLE column_lineage;
+DROP TABLE column_set;
