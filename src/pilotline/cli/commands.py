@@ -79,7 +79,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("show", "pilotline.cli.show", "show a table: its columns, first rows, where it came from"),
     Command("log", "pilotline.cli.log", "list what was published, by whom, when"),
     Command("logs", "pilotline.cli.logs", "show what a run printed and what happened in it, live if it still runs"),
-    Command("lineage", "pilotline.cli.lineage", "show what a table was made of, and what is made of it"),
+    Command("lineage", "pilotline.cli.lineage", "show what a table or column was made of, and what is made of it"),
     Command("usage", "pilotline.cli.usage", "show what each table costs to make, and who still reads it"),
     Command("diff", "pilotline.cli.diff", "compare two branches or commits, table by table, row by row"),
     Command("undo", "pilotline.cli.undo", "publish the state before a publish, for all of its tables at once"),

@@ -12,11 +12,15 @@ from typing import TYPE_CHECKING, Any, Final
 from pilotline import __version__
 from pilotline.domain.tables import NoSuchTable, TableName
 from pilotline.lake.errors import LakeError
+from pilotline.run.columns.edges import DIRECT, Edge, gaps
+from pilotline.run.columns.keeping import Columns
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from pilotline.lake.catalog import CatalogReader
+    from pilotline.run.columns.edges import Lineage, Source
+    from pilotline.run.columns.reading import TableColumns
     from pilotline.run.records import Records, Run
 
 __all__ = ["as_lines", "events_of"]
@@ -53,13 +57,18 @@ def events_of(run: Run, records: Records, lake: CatalogReader, namespace: str) -
     if run.ended is None or run.state not in _ENDS:
         return (start,)
     rows = records.rows_of("lineage", run.number)
+    columns = {each.table: each for each in Columns(records.database).of_run(run.number)}
     end = {
         "eventType": _ENDS[run.state],
         "eventTime": run.ended.isoformat(),
         "run": {"runId": identity, "facets": {**_engine(), **_error(run)}},
         "job": job,
         "inputs": [_dataset(row, run, lake, namespace) for row in rows if row[0] == "in"],
-        "outputs": [_dataset(row, run, lake, namespace) for row in rows if row[0] == "out"],
+        "outputs": [
+            _with_columns(_dataset(row, run, lake, namespace), columns.get(row[2]), namespace)
+            for row in rows
+            if row[0] == "out"
+        ],
         **_head(),
     }
     return start, end
@@ -107,6 +116,41 @@ def _dataset(row: tuple[Any, ...], run: Run, lake: CatalogReader, namespace: str
             "outputStatistics": _facet("OutputStatisticsOutputDatasetFacet", "1-0-2", rowCount=int(count))
         }
     return made
+
+
+def _with_columns(dataset: dict[str, Any], columns: TableColumns | None, namespace: str) -> dict[str, object]:
+    """Say what each column was made of. One of which something is not shown is left out there, and named with the reason."""
+    if columns is None:
+        return dataset
+    facets: dict[str, object] = {**dataset["facets"]}
+    hidden = {name: [gap.why for gap in gaps(columns.of(name))] for name in columns.columns if gaps(columns.of(name))}
+    shown = {name: each for name, each in columns.columns.items() if name not in hidden}
+    if shown:
+        facets["columnLineage"] = _facet(
+            "ColumnLineageDatasetFacet",
+            "1-2-0",
+            fields={name: {"inputFields": _fields(each, namespace)} for name, each in shown.items()},
+            dataset=_fields(columns.rows, namespace),
+        )
+    if hidden:
+        facets["pilotline_columnsNotShown"] = {
+            "_producer": _PRODUCER,
+            "_schemaURL": f"{_SPEC}#/$defs/DatasetFacet",
+            "columns": hidden,
+        }
+    return {**dataset, "facets": facets}
+
+
+def _fields(lineage: Lineage, namespace: str) -> list[dict[str, object]]:
+    found: dict[tuple[Source, str], list[dict[str, object]]] = {}
+    for edge in sorted(each for each in lineage if isinstance(each, Edge)):
+        sort = "DIRECT" if edge.kind in DIRECT else "INDIRECT"
+        one: dict[str, object] = {"type": sort, "subtype": edge.kind, "description": "", "masking": edge.masked}
+        found.setdefault((edge.source, edge.column), []).append(one)
+    return [
+        {"namespace": f"{namespace}:{source.kind}", "name": source.name, "field": column, "transformations": kinds}
+        for (source, column), kinds in found.items()
+    ]
 
 
 def _columns(lake: CatalogReader, name: str, commit: str) -> list[dict[str, str]]:

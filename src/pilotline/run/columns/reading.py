@@ -13,7 +13,7 @@ from pilotline.run.columns.calls import known
 from pilotline.run.columns.edges import NOTHING, Gap, Lineage, indirect
 from pilotline.run.columns.machine import Machine
 from pilotline.run.columns.sources import RunSources
-from pilotline.run.columns.values import Frame, Known, Label, Listed, Series, Thing, Value, lineage_of
+from pilotline.run.columns.values import Frame, Known, Label, Listed, Series, Thing, Value, apart, lineage_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -80,9 +80,10 @@ def _values(plan: Plan, lake: CatalogReader, steps: Mapping[str, Sequence[Mappin
     def given(argument: Argument) -> Value:
         match argument:
             case FromParameter(name=name):
-                return parameters[name]
+                return apart(parameters[name])
             case FromResult(step=step, index=index):
-                return results[step, index]
+                # A step never changes what it is given: a run refuses that.
+                return apart(results[step, index])
             case Constant(source=source):
                 return machine.constant(source)
 

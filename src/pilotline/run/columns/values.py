@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Bound", "Cell", "Frame", "Function", "Grouped", "Known", "Label", "Library", "Listed", "Mapped", "Rest", "Row",
-    "Scope", "Series", "Thing", "Value", "join", "lineage_of", "sketch",
+    "Scope", "Series", "Thing", "Value", "apart", "join", "lineage_of", "sketch",
 ]  # fmt: skip
 
 Label: TypeAlias = "Hashable"
@@ -253,6 +253,25 @@ class Bound(Value):
 
     of: Value
     name: str
+
+
+def apart(value: Value) -> Value:
+    """The same as an object of its own, so that what is changed in the one is not changed in the other."""
+    match value:
+        case Frame():
+            return value.copy()
+        case Series():
+            made = value.made(value.lineage)
+            made.name = value.name
+            return made
+        case Thing(cell=cell, kind=kind, named=named):
+            return Thing(Cell(cell.lineage), kind, dict(named))
+        case Listed(items=items, more=more, sort=sort, lineage=lineage):
+            return Listed([apart(each) for each in items], more and apart(more), sort, lineage)
+        case Mapped(items=items, more=more, lineage=lineage):
+            return Mapped({key: apart(each) for key, each in items.items()}, more and apart(more), lineage)
+        case _:
+            return value
 
 
 def lineage_of(value: Value, seen: frozenset[int] = frozenset()) -> Lineage:
