@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from pilotline.lake import ledger
 from pilotline.run import emitting, logs, records, usage
+from pilotline.run.columns import keeping
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -19,5 +20,6 @@ COMPONENTS: Final[Mapping[str, Sequence[Path]]] = {
     "run": records.MIGRATIONS,
     "logs": logs.MIGRATIONS,
     "usage": usage.MIGRATIONS,
+    "columns": keeping.MIGRATIONS,
     "openlineage": emitting.MIGRATIONS,
 }

@@ -17,7 +17,7 @@ from pilotline.run.columns.calls import (
     set_column,
     spoil,
 )
-from pilotline.run.columns.edges import NOTHING, Lineage, direct, indirect
+from pilotline.run.columns.edges import NOTHING, Lineage, direct, indirect, union
 from pilotline.run.columns.names import OF_FRAMES, OF_RESULTS, TIMES
 from pilotline.run.columns.values import (
     Bound,
@@ -38,15 +38,20 @@ from pilotline.run.columns.values import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from pilotline.run.columns.calls import Host
     from pilotline.run.columns.values import Label
 
 __all__ = [
+    "columns_by",
     "count_of", "get_attribute", "get_item", "index_of", "items_of", "series_of", "set_attribute", "set_item", "some_columns", "unpacked",
 ]  # fmt: skip
 
 _MOST_ITEMS: Final = 1000
-_ACCESSORS: Final = frozenset({"str", "dt", "cat", "loc", "iloc", "at", "iat", "columns", "plot", "style", "sparse"})
+_ACCESSORS: Final = frozenset({
+    "str", "dt", "cat", "loc", "iloc", "at", "iat", "columns", "plot", "style", "sparse",
+})  # fmt: skip
 #: Of frames and series: how many rows there are, or whether they are sorted and the like.
 _OF_ROWS: Final = frozenset({"shape", "size", "empty", "ndim"})
 
@@ -63,6 +68,23 @@ def series_of(frame: Frame, name: Label) -> Series:
     made = Series(lineage, frame.rows, frame.index, frame.space, name, origin=(frame, name))
     frame.parts.append((name, made))
     return made
+
+
+def columns_by(frame: Frame, labels: Sequence[Label]) -> Lineage:
+    """What columns, or levels of the index, were made of.
+
+    Raises:
+        NotShown: one is not known to be there.
+    """
+    found: list[Lineage] = []
+    for label in labels:
+        lineage = frame.get(label)
+        if lineage is None:
+            lineage = next((held for name, held in frame.index if name == label), None)
+        if lineage is None:
+            raise NotShown(f"no column {label!r} is known here")
+        found.append(lineage)
+    return union(found)
 
 
 def some_columns(frame: Frame, names: list[Label]) -> Frame:

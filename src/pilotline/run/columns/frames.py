@@ -6,7 +6,7 @@ import ast
 import re
 from typing import TYPE_CHECKING, Any, Final
 
-from pilotline.run.columns.access import series_of, some_columns
+from pilotline.run.columns.access import columns_by, series_of, some_columns
 from pilotline.run.columns.calls import (
     Call,
     NotPlain,
@@ -18,6 +18,8 @@ from pilotline.run.columns.calls import (
     set_column,
 )
 from pilotline.run.columns.edges import NOTHING, Lineage, direct, indirect, union
+from pilotline.run.columns.joining import join_method, merge_method
+from pilotline.run.columns.shapes import asfreq, explode, melt, pivot, pivot_table, stack
 from pilotline.run.columns.values import (
     Bound,
     Frame,
@@ -41,156 +43,35 @@ if TYPE_CHECKING:
     from pilotline.run.columns.calls import Host
     from pilotline.run.columns.values import Label
 
-__all__ = ["AGGREGATIONS", "EACH_VALUE", "MASKING", "call_on_frame", "concatenated", "merged", "read_expression"]
+__all__ = ["AGGREGATIONS", "EACH_VALUE", "MASKING", "call_on_frame", "read_expression"]
 
 #: What is worked out value by value, or from the rows before; further arguments go in.
-EACH_VALUE: Final = frozenset(
-    [
-        "abs",
-        "round",
-        "astype",
-        "clip",
-        "fillna",
-        "replace",
-        "isna",
-        "isnull",
-        "notna",
-        "notnull",
-        "eq",
-        "ne",
-        "lt",
-        "le",
-        "gt",
-        "ge",
-        "add",
-        "sub",
-        "mul",
-        "div",
-        "truediv",
-        "floordiv",
-        "mod",
-        "pow",
-        "radd",
-        "rsub",
-        "rmul",
-        "rdiv",
-        "rtruediv",
-        "rfloordiv",
-        "rmod",
-        "rpow",
-        "isin",
-        "shift",
-        "diff",
-        "cumsum",
-        "cumprod",
-        "cummax",
-        "cummin",
-        "pct_change",
-        "rank",
-        "ffill",
-        "bfill",
-        "pad",
-        "backfill",
-        "interpolate",
-        "convert_dtypes",
-        "infer_objects",
-        "between",
-        "combine_first",
-        "duplicated",
-        "asof",
-        "subtract",
-        "multiply",
-        "divide",
-    ]
-)
-AGGREGATIONS: Final = frozenset(
-    [
-        "sum",
-        "mean",
-        "median",
-        "min",
-        "max",
-        "std",
-        "var",
-        "sem",
-        "prod",
-        "product",
-        "count",
-        "nunique",
-        "any",
-        "all",
-        "first",
-        "last",
-        "quantile",
-        "skew",
-        "kurt",
-        "kurtosis",
-        "idxmin",
-        "idxmax",
-        "argmin",
-        "argmax",
-        "mad",
-        "nth",
-        "size",
-        "mode",
-    ]
-)
+EACH_VALUE: Final = frozenset({
+    "abs", "round", "astype", "clip", "fillna", "replace", "isna", "isnull", "notna", "notnull", "eq", "ne", "lt",
+    "le", "gt", "ge", "add", "sub", "mul", "div", "truediv", "floordiv", "mod", "pow", "radd", "rsub", "rmul",
+    "rdiv", "rtruediv", "rfloordiv", "rmod", "rpow", "isin", "shift", "diff", "cumsum", "cumprod", "cummax",
+    "cummin", "pct_change", "rank", "ffill", "bfill", "pad", "backfill", "interpolate", "convert_dtypes",
+    "infer_objects", "between", "combine_first", "duplicated", "asof", "subtract", "multiply", "divide",
+})  # fmt: skip
+AGGREGATIONS: Final = frozenset({
+    "sum", "mean", "median", "min", "max", "std", "var", "sem", "prod", "product", "count", "nunique", "any", "all",
+    "first", "last", "quantile", "skew", "kurt", "kurtosis", "idxmin", "idxmax", "argmin", "argmax", "mad", "nth",
+    "size", "mode",
+})  # fmt: skip
 #: Of these nothing of the values is left.
 MASKING: Final = frozenset({"count", "nunique", "size", "len"})
-_SHOWING: Final = frozenset(
-    [
-        "to_csv",
-        "to_parquet",
-        "to_excel",
-        "to_json",
-        "to_feather",
-        "to_pickle",
-        "to_sql",
-        "to_html",
-        "to_markdown",
-        "to_latex",
-        "to_string",
-        "to_clipboard",
-        "to_stata",
-        "to_hdf",
-        "info",
-        "plot",
-        "hist",
-        "boxplot",
-    ]
-)
-_THE_SAME: Final = frozenset(
-    [
-        "copy",
-        "df",
-        "to_df",
-        "fetchdf",
-        "fetch_df",
-        "pl",
-        "arrow",
-        "to_arrow_table",
-        "fetch_arrow_table",
-        "set_flags",
-        "__copy__",
-        "collect",
-        "lazy",
-        "to_pandas",
-    ]
-)
-_WHOLE: Final = frozenset(
-    [
-        "to_numpy",
-        "to_dict",
-        "to_records",
-        "equals",
-        "dot",
-        "fetchall",
-        "fetchone",
-        "fetchnumpy",
-        "memory_usage",
-        "to_xarray",
-    ]
-)
+_SHOWING: Final = frozenset({
+    "to_csv", "to_parquet", "to_excel", "to_json", "to_feather", "to_pickle", "to_sql", "to_html", "to_markdown",
+    "to_latex", "to_string", "to_clipboard", "to_stata", "to_hdf", "info", "plot", "hist", "boxplot",
+})  # fmt: skip
+_THE_SAME: Final = frozenset({
+    "copy", "df", "to_df", "fetchdf", "fetch_df", "pl", "arrow", "to_arrow_table", "fetch_arrow_table", "set_flags",
+    "__copy__", "collect", "lazy", "to_pandas",
+})  # fmt: skip
+_WHOLE: Final = frozenset({
+    "to_numpy", "to_dict", "to_records", "equals", "dot", "fetchall", "fetchone", "fetchnumpy", "memory_usage",
+    "to_xarray",
+})  # fmt: skip
 _BY_INDEX: Final = frozenset(["between_time", "at_time", "first", "last", "truncate", "xs", "droplevel"])
 
 
@@ -238,19 +119,6 @@ def _each_value(_: Host, frame: Frame, name: str, call: Call) -> Value:
 # -- rows --------------------------------------------------------------------------------------------------------------
 
 
-def _by(frame: Frame, labels: Sequence[Label]) -> Lineage:
-    """What columns, or levels of the index, were made of."""
-    found: list[Lineage] = []
-    for label in labels:
-        lineage = frame.get(label)
-        if lineage is None:
-            lineage = next((held for name, held in frame.index if name == label), None)
-        if lineage is None:
-            raise NotShown(f"no column {label!r} is known here")
-        found.append(lineage)
-    return union(found)
-
-
 def _counted_anew(frame: Frame, call: Call) -> Frame:
     if call.says("ignore_index"):
         frame.index = ()
@@ -261,7 +129,7 @@ def _sort_values(_: Host, frame: Frame, call: Call) -> Value:
     if call.plain(1, "axis", 0) not in {0, "index"}:
         raise NotShown("columns sorted by a row are not read")
     key = call.named.get("key")
-    why = _by(frame, call.labels(0, "by")) | (lineage_of(key) if key else NOTHING)
+    why = columns_by(frame, call.labels(0, "by")) | (lineage_of(key) if key else NOTHING)
     return _counted_anew(frame.picked(indirect(why, "SORT")), call)
 
 
@@ -279,19 +147,19 @@ def _head(_: Host, frame: Frame, call: Call) -> Value:
 
 
 def _largest(_: Host, frame: Frame, call: Call) -> Value:
-    return frame.picked(indirect(_by(frame, call.labels(1, "columns")), "SORT"))
+    return frame.picked(indirect(columns_by(frame, call.labels(1, "columns")), "SORT"))
 
 
 def _sample(_: Host, frame: Frame, call: Call) -> Value:
     weights = call.named.get("weights")
     if isinstance(weights, Known) and isinstance(weights.value, str):
-        return frame.picked(indirect(_by(frame, [weights.value]), "FILTER"))
+        return frame.picked(indirect(columns_by(frame, [weights.value]), "FILTER"))
     return _counted_anew(frame.picked(indirect(call.lineage, "FILTER")), call)
 
 
 def _drop_duplicates(_: Host, frame: Frame, call: Call) -> Value:
     subset = call.labels(0, "subset")
-    why = _by(frame, subset) if subset else frame.all
+    why = columns_by(frame, subset) if subset else frame.all
     return _counted_anew(frame.picked(indirect(why, "FILTER")), call)
 
 
@@ -301,7 +169,7 @@ def _dropna(_: Host, frame: Frame, call: Call) -> Value:
         made.maybe = set(made.columns)
         return made
     subset = call.labels(-1, "subset")
-    why = _by(frame, subset) if subset else frame.all
+    why = columns_by(frame, subset) if subset else frame.all
     return _counted_anew(frame.picked(indirect(why, "FILTER")), call)
 
 
@@ -329,7 +197,7 @@ def read_expression(host: Host, frame: Frame, text: str) -> Lineage:
         elif node.id == "index":
             found.append(frame.levels)
         else:
-            found.append(_by(frame, [node.id]))
+            found.append(columns_by(frame, [node.id]))
     return union(found)
 
 
@@ -474,7 +342,7 @@ def _set_index(_: Host, frame: Frame, call: Call) -> Value:
             name = plain(key)
         except NotPlain:
             raise NotShown("which column becomes the index is not known") from None
-        levels.append((name, _by(frame, [name])))
+        levels.append((name, columns_by(frame, [name])))
         if drops:
             made.columns.pop(name, None)
             if made.rest is not None:
@@ -702,7 +570,7 @@ def _value_counts(_: Host, frame: Frame, call: Call) -> Value:
     names = call.labels(0, "subset") or list(frame.columns)
     if not frame.closed and not call.args:
         raise NotShown("the columns of the frame are not known")
-    levels = tuple((name, _by(frame, [name])) for name in names)
+    levels = tuple((name, columns_by(frame, [name])) for name in names)
     by = union(lineage for _, lineage in levels)
     return Series(direct(by, "AGGREGATION", masked=True), frame.rows | indirect(by, "GROUP_BY"), levels, name="count")
 
@@ -733,7 +601,7 @@ def _groupby(host: Host, frame: Frame, call: Call) -> Value:
         elif isinstance(key, Thing) and key.kind == "grouper":
             name = key.named["key"]
             label = plain(name)
-            lineage = frame.levels if label is None else _by(frame, [label])
+            lineage = frame.levels if label is None else columns_by(frame, [label])
             keys.append(
                 (label if label is not None else next(iter(frame.index), (None,))[0], direct(lineage, "TRANSFORMATION"))
             )
@@ -742,7 +610,7 @@ def _groupby(host: Host, frame: Frame, call: Call) -> Value:
                 label = plain(key)
             except NotPlain:
                 raise NotShown("by what rows are grouped is not known") from None
-            keys.append((label, _by(frame, [label])))
+            keys.append((label, columns_by(frame, [label])))
     return Grouped(frame, tuple(keys), as_index)
 
 
@@ -751,7 +619,7 @@ def resampled(_: Host, value: Frame | Series, call: Call) -> Value:
     on = call.plain(-1, "on", None)
     if on is not None and isinstance(value, Frame):
         made = value.copy()
-        lineage = made.columns.pop(on, None) or _by(value, [on])
+        lineage = made.columns.pop(on, None) or columns_by(value, [on])
         return Grouped(made, ((on, direct(lineage, "TRANSFORMATION")),))
     name = value.index[0][0] if len(value.index) == 1 else None
     return Grouped(value, ((name, direct(value.levels, "TRANSFORMATION")),))
@@ -760,74 +628,8 @@ def resampled(_: Host, value: Frame | Series, call: Call) -> Value:
 def windowed(_: Host, value: Frame | Series, call: Call) -> Value:
     """Windows that move or grow over the rows."""
     on = call.plain(-1, "on", None)
-    along = _by(value, [on]) if on is not None and isinstance(value, Frame) else value.levels
+    along = columns_by(value, [on]) if on is not None and isinstance(value, Frame) else value.levels
     return Grouped(value, ((None, along | call.lineage),), windows=True)
-
-
-# -- shapes ------------------------------------------------------------------------------------------------------------
-
-
-def _melt(_: Host, frame: Frame, call: Call) -> Value:
-    kept, melted = call.labels(0, "id_vars"), call.labels(1, "value_vars")
-    if not melted:
-        if not frame.closed:
-            raise NotShown("the columns of the frame are not known")
-        melted = [name for name in frame.columns if name not in kept]
-    columns = {name: _by(frame, [name]) for name in kept}
-    columns[call.plain(2, "var_name", None) or "variable"] = NOTHING
-    columns[call.plain(3, "value_name", None) or "value"] = union(_by(frame, [name]) for name in melted)
-    made = Frame(columns, frame.rows)
-    if call.named.get("ignore_index") is not None:
-        made.index = frame.index
-    return made
-
-
-def _pivot(_: Host, frame: Frame, call: Call) -> Value:
-    index, columns, values = call.labels(-1, "index"), call.labels(-1, "columns"), call.labels(-1, "values")
-    return _pivoted(frame, index, columns, values, aggregated=False)
-
-
-def pivot_table(_: Host, frame: Frame, call: Call) -> Value:
-    """A table of groups."""
-    values, index, columns = call.labels(0, "values"), call.labels(1, "index"), call.labels(2, "columns")
-    return _pivoted(frame, index, columns, values, aggregated=True)
-
-
-def _pivoted(
-    frame: Frame, index: Sequence[Label], columns: Sequence[Label], values: Sequence[Label], *, aggregated: bool
-) -> Value:
-    if not values:
-        if not frame.closed:
-            raise NotShown("the columns of the frame are not known")
-        values = [name for name in frame.columns if name not in index and name not in columns]
-    held = {name: _by(frame, [name]) for name in values}
-    if aggregated:
-        held = {name: direct(lineage, "AGGREGATION") for name, lineage in held.items()}
-    levels = tuple((name, _by(frame, [name])) for name in index) or frame.index
-    by = union(lineage for _, lineage in levels) | _by(frame, columns)
-    rows = frame.rows | indirect(by, "GROUP_BY")
-    if aggregated and not columns:
-        return Frame(held, rows, levels, maybe=set(held))
-    # Which columns there are is in the data; what each is made of is not.
-    return Frame({}, rows, levels, Rest(None, union(held.values()) | indirect(by, "GROUP_BY")))
-
-
-def _explode(_: Host, frame: Frame, call: Call) -> Value:
-    names = call.labels(0, "column")
-    made = frame.picked(indirect(_by(frame, names), "FILTER"))
-    for name in names:
-        made.columns[name] = direct(_by(frame, [name]), "TRANSFORMATION")
-    return _counted_anew(made, call)
-
-
-def _stack(_: Host, frame: Frame, __: Call) -> Value:
-    levels = (*(frame.index or ((None, NOTHING),)), (None, NOTHING))
-    return Series(frame.all, frame.rows | indirect(frame.all, "FILTER"), levels)
-
-
-def _asfreq(_: Host, frame: Frame, call: Call) -> Value:
-    made = frame.picked(indirect(frame.levels | call.lineage, "JOIN"))
-    return combined([made])
 
 
 # -- gone through ------------------------------------------------------------------------------------------------------
@@ -846,161 +648,6 @@ def _items(_: Host, frame: Frame, __: Call) -> Value:
     if not frame.closed or frame.maybe:
         raise NotShown("the columns of the frame are not known")
     return Listed([Listed([Known(name), series_of(frame, name)], sort=tuple) for name in frame.columns])
-
-
-# -- two frames --------------------------------------------------------------------------------------------------------
-
-
-def merged(left: Frame, right: Frame, call: Call) -> Frame:
-    """Two frames joined; the call has the named arguments of ``merge``.
-
-    Raises:
-        NotShown: which columns are whose is not known.
-    """
-    how = call.plain(-1, "how", "inner")
-    on = call.labels(-1, "on")
-    left_on, right_on = call.labels(-1, "left_on") or on, call.labels(-1, "right_on") or on
-    by_left, by_right = call.says("left_index"), call.says("right_index")
-    if how == "cross":
-        left_on = right_on = []
-    elif not (left_on or right_on or by_left or by_right):
-        _both_known(left, right)
-        left_on = right_on = [name for name in left.columns if name in right.columns]
-    keys = (left.levels if by_left else _by(left, left_on)) | (right.levels if by_right else _by(right, right_on))
-    suffixes = call.plain(-1, "suffixes", ("_x", "_y"))
-    same = [name for name, other in zip(left_on, right_on, strict=False) if name == other and not (by_left or by_right)]
-    rests = [each.rest for each in (left, right) if each.rest is not None]
-    if any(rest.source is not None for rest in rests):
-        raise NotShown("the columns of a frame that is joined are not known")
-    columns: dict[Label, Lineage] = {}
-    for side, name, held in [
-        *((0, name, held) for name, held in left.columns.items()),
-        *((1, name, held) for name, held in right.columns.items()),
-    ]:
-        other = right if side == 0 else left
-        if name in same:
-            sides = {"left": [left], "inner": [left], "right": [right]}.get(how, [left, right])
-            columns[name] = union(each.get(name) or NOTHING for each in sides)
-        elif name in other.columns:
-            new = f"{name}{suffixes[side]}" if suffixes[side] else name
-            columns[new] = held
-        else:
-            columns[name] = held
-    maybe = {name for name in columns if name in left.maybe or name in right.maybe}
-    clash = {name for name in left.maybe if name in right.columns} | {
-        name for name in right.maybe if name in left.columns
-    }
-    if clash - set(same):
-        raise NotShown("whether both frames that are joined have a column of a name is not known")
-    if call.says("indicator"):
-        label = call.plain(-1, "indicator")
-        columns[label if isinstance(label, str) else "_merge"] = indirect(keys, "JOIN")
-    rows = left.rows | right.rows | indirect(keys, "JOIN")
-    index = ()
-    if by_left or by_right:
-        level = (left.index or right.index or ((None, NOTHING),))[0][0]
-        index = ((level, left.levels | right.levels | (_by(left, left_on) | _by(right, right_on))),)
-        if by_left and by_right and len(left.index) == len(right.index) > 1:
-            index = tuple((a, x | y) for (a, x), (_, y) in zip(left.index, right.index, strict=True))
-    rest = Rest(None, union(each.all for each in (left, right))) if rests else None
-    return Frame(columns, rows, index, rest, maybe=maybe)
-
-
-def _both_known(left: Frame, right: Frame) -> None:
-    if not (left.closed and right.closed) or left.maybe or right.maybe:
-        raise NotShown("by which columns frames are joined is not known")
-
-
-_MERGE: Final = ("right", "how", "on", "left_on", "right_on", "left_index", "right_index", "sort", "suffixes")
-
-
-def _merge(_: Host, frame: Frame, call: Call) -> Value:
-    return merged(frame, _other_frame(call), named_as(call, _MERGE))
-
-
-def named_as(call: Call, names: Sequence[str]) -> Call:
-    """The same call with all arguments named."""
-    given = dict(zip(names, call.args, strict=False)) | call.named
-    return Call(
-        [], {name: value for name, value in given.items() if not (isinstance(value, Known) and value.value is None)}
-    )
-
-
-def _other_frame(call: Call, place: int = 0, name: str = "right") -> Frame:
-    other = call.at(place, name)
-    if isinstance(other, Series) and other.name is not None:
-        return Frame({other.name: other.lineage}, other.rows, other.index, space=other.space)
-    if not isinstance(other, Frame):
-        raise NotShown("the frame that is joined is not known")
-    return other
-
-
-def _join(_: Host, frame: Frame, call: Call) -> Value:
-    other = _other_frame(call, name="other")
-    given = named_as(call, ("other", "on", "how", "lsuffix", "rsuffix"))
-    left, right = given.plain(-1, "lsuffix", ""), given.plain(-1, "rsuffix", "")
-    named: dict[str, Value] = {"right_index": Known(True), "how": Known(given.plain(-1, "how", "left"))}
-    named["suffixes"] = Known((left, right))
-    on = given.labels(-1, "on")
-    if on:
-        named["left_on"] = Known(on)
-    else:
-        named["left_index"] = Known(True)
-    found = merged(frame, other, Call([], named))
-    if on:
-        found.index = frame.index
-    return found
-
-
-def concatenated(values: Sequence[Value], call: Call) -> Value:
-    """Frames or series one below, or beside, another.
-
-    Raises:
-        NotShown: the columns of one are not known.
-    """
-    beside = call.plain(1, "axis", 0) in {1, "columns"}
-    if not all(isinstance(each, Frame | Series) for each in values):
-        raise NotShown("what is put together is not known")
-    held = [each for each in values if isinstance(each, Frame | Series)]
-    rows = union(each.rows for each in held)
-    if beside:
-        if len({id(each.space) for each in held}) > 1:
-            rows |= indirect(union(each.levels for each in held), "JOIN")
-        columns: dict[Label, Lineage] = {}
-        for each in held:
-            parts = each.columns if isinstance(each, Frame) else {each.name: each.lineage}
-            if (isinstance(each, Frame) and not each.closed) or set(parts) & set(columns) or None in parts:
-                raise NotShown("the columns of what is put side by side are not known")
-            columns |= parts
-        same = all(each.space is held[0].space for each in held)
-        index = held[0].index if same else _levels(held)
-        maybe = set[Any]().union(*(each.maybe for each in held if isinstance(each, Frame)))
-        return Frame(columns, rows, index, None, held[0].space if same else object(), maybe)
-    index = () if call.says("ignore_index") else _levels(held)
-    if call.named.get("keys") is not None:
-        index = ((None, call.lineage), *(index or ((None, NOTHING),)))
-    if all(isinstance(each, Series) for each in held):
-        series = [each for each in held if isinstance(each, Series)]
-        name = series[0].name if len({each.name for each in series}) == 1 else None
-        return Series(union(each.lineage for each in series), rows, index, name=name)
-    frames = [each if isinstance(each, Frame) else Frame({each.name: each.lineage}) for each in held]
-    if not all(each.closed for each in frames):
-        raise NotShown("the columns of what is put together are not known")
-    names = dict.fromkeys(name for each in frames for name in each.columns)
-    if call.plain(-1, "join", "outer") == "inner":
-        names = {name: None for name in names if all(name in each.columns for each in frames)}
-    columns = {name: union(each.get(name) or NOTHING for each in frames) for name in names}
-    maybe = {name for name in names if all(name in each.maybe or name not in each.columns for each in frames)}
-    return Frame(columns, rows, index, maybe=maybe)
-
-
-def _levels(held: Sequence[Frame | Series]) -> Any:
-    names = [[name for name, _ in each.index] for each in held]
-    if all(each == names[0] for each in names):
-        return tuple((name, union(each.index[place][1] for each in held)) for place, name in enumerate(names[0])) or (
-            (None, NOTHING),
-        )
-    return ((None, union(each.levels for each in held)),)
 
 
 def _agg(host: Host, frame: Frame, call: Call) -> Value:
@@ -1027,7 +674,7 @@ _METHODS: Final[Mapping[str, Callable[[Host, Frame, Call], Value]]] = {
     "mask": _where, "apply": _apply, "map": _map, "applymap": _map, "pipe": _pipe, "transform": _transform, "agg": _agg,
     "aggregate": _agg, "describe": _uniform("AGGREGATION"), "corr": _uniform("AGGREGATION"),
     "cov": _uniform("AGGREGATION"), "value_counts": _value_counts, "groupby": _groupby, "resample": resampled,
-    "rolling": windowed, "expanding": windowed, "ewm": windowed, "melt": _melt, "pivot": _pivot,
-    "pivot_table": pivot_table, "explode": _explode, "stack": _stack, "asfreq": _asfreq, "iterrows": _iterrows,
-    "itertuples": _itertuples, "items": _items, "merge": _merge, "join": _join, "keys": _columns, "squeeze": _squeeze,
+    "rolling": windowed, "expanding": windowed, "ewm": windowed, "melt": melt, "pivot": pivot,
+    "pivot_table": pivot_table, "explode": explode, "stack": stack, "asfreq": asfreq, "iterrows": _iterrows,
+    "itertuples": _itertuples, "items": _items, "merge": merge_method, "join": join_method, "keys": _columns, "squeeze": _squeeze,
 }  # fmt: skip

@@ -32,24 +32,10 @@ if TYPE_CHECKING:
 
 __all__ = ["call_on_groups"]
 
-_EACH_ROW: Final = frozenset(
-    [
-        "cumsum",
-        "cumprod",
-        "cummax",
-        "cummin",
-        "shift",
-        "diff",
-        "pct_change",
-        "rank",
-        "ffill",
-        "bfill",
-        "fillna",
-        "cumcount",
-        "ngroup",
-        "interpolate",
-    ]
-)
+_EACH_ROW: Final = frozenset({
+    "cumsum", "cumprod", "cummax", "cummin", "shift", "diff", "pct_change", "rank", "ffill", "bfill", "fillna",
+    "cumcount", "ngroup", "interpolate",
+})  # fmt: skip
 _SOME_ROWS: Final = frozenset(["head", "tail", "nth", "sample"])
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pilotline.lake.catalog import Transaction
     from pilotline.lake.database import Database
 
-__all__ = ["Columns"]
+__all__ = ["MIGRATIONS", "Columns"]
 
 _SQL: Final = Path(__file__).parent.parent / "sql"
 SQL: Final = named_statements(_SQL / "columns.sql")

@@ -18,7 +18,9 @@ from pilotline.run.columns.calls import (
     plain,
 )
 from pilotline.run.columns.edges import NOTHING, Lineage, direct, indirect, union
-from pilotline.run.columns.frames import AGGREGATIONS, MASKING, concatenated, merged, named_as, pivot_table
+from pilotline.run.columns.frames import AGGREGATIONS, MASKING
+from pilotline.run.columns.joining import concatenated, merged, named_as
+from pilotline.run.columns.shapes import pivot_table
 from pilotline.run.columns.sql import duckdb_call, read_query
 from pilotline.run.columns.values import (
     Bound,
@@ -46,177 +48,40 @@ __all__ = ["call_library"]
 
 #: What their functions give is made of what they are given, and objects of what they took in; nothing comes from elsewhere
 #: but from files that are named.
-_PURE: Final = frozenset(
-    [
-        "numpy",
-        "scipy",
-        "sklearn",
-        "statsmodels",
-        "math",
-        "cmath",
-        "statistics",
-        "datetime",
-        "re",
-        "json",
-        "decimal",
-        "fractions",
-        "collections",
-        "itertools",
-        "functools",
-        "operator",
-        "string",
-        "random",
-        "time",
-        "calendar",
-        "dateutil",
-        "pytz",
-        "zoneinfo",
-        "matplotlib",
-        "seaborn",
-        "plotly",
-        "altair",
-        "xgboost",
-        "lightgbm",
-        "catboost",
-        "warnings",
-        "logging",
-        "os",
-        "pathlib",
-        "typing",
-        "dataclasses",
-        "io",
-        "tqdm",
-        "unicodedata",
-        "textwrap",
-        "hashlib",
-        "uuid",
-        "sys",
-        "copy",
-        "enum",
-        "numbers",
-        "heapq",
-        "bisect",
-        "csv",
-        "contextlib",
-        "gc",
-        "shutil",
-        "tempfile",
-        "pprint",
-        "locale",
-        "traceback",
-        "types",
-        "abc",
-        "platform",
-        "getpass",
-        "imblearn",
-        "threadpoolctl",
-        "joblib",
-    ]
-)
-_CHANGING: Final = frozenset(
-    [
-        "numpy.put",
-        "numpy.place",
-        "numpy.putmask",
-        "numpy.copyto",
-        "numpy.fill_diagonal",
-        "numpy.random.shuffle",
-        "random.shuffle",
-        "heapq.heappush",
-        "heapq.heapify",
-        "bisect.insort",
-    ]
-)
+_PURE: Final = frozenset({
+    "numpy", "scipy", "sklearn", "statsmodels", "math", "cmath", "statistics", "datetime", "re", "json", "decimal",
+    "fractions", "collections", "itertools", "functools", "operator", "string", "random", "time", "calendar",
+    "dateutil", "pytz", "zoneinfo", "matplotlib", "seaborn", "plotly", "altair", "xgboost", "lightgbm", "catboost",
+    "warnings", "logging", "os", "pathlib", "typing", "dataclasses", "io", "tqdm", "unicodedata", "textwrap",
+    "hashlib", "uuid", "sys", "copy", "enum", "numbers", "heapq", "bisect", "csv", "contextlib", "gc", "shutil",
+    "tempfile", "pprint", "locale", "traceback", "types", "abc", "platform", "getpass", "imblearn", "threadpoolctl",
+    "joblib",
+})  # fmt: skip
+_CHANGING: Final = frozenset({
+    "numpy.put", "numpy.place", "numpy.putmask", "numpy.copyto", "numpy.fill_diagonal", "numpy.random.shuffle",
+    "random.shuffle", "heapq.heappush", "heapq.heapify", "bisect.insort",
+})  # fmt: skip
 _FETCHING: Final = ("sklearn.datasets.fetch_", "seaborn.load_dataset", "statsmodels.datasets", "joblib.load")
-_ELEMENTWISE: Final = frozenset(
-    [
-        "log",
-        "log2",
-        "log10",
-        "log1p",
-        "exp",
-        "expm1",
-        "sqrt",
-        "cbrt",
-        "abs",
-        "absolute",
-        "fabs",
-        "sign",
-        "floor",
-        "ceil",
-        "rint",
-        "round",
-        "around",
-        "trunc",
-        "isnan",
-        "isfinite",
-        "isinf",
-        "clip",
-        "maximum",
-        "minimum",
-        "power",
-        "add",
-        "subtract",
-        "multiply",
-        "divide",
-        "true_divide",
-        "mod",
-        "sin",
-        "cos",
-        "tan",
-        "arcsin",
-        "arccos",
-        "arctan",
-        "arctan2",
-        "radians",
-        "degrees",
-        "nan_to_num",
-        "logical_and",
-        "logical_or",
-        "logical_not",
-        "logical_xor",
-        "isclose",
-        "square",
-        "negative",
-        "hypot",
-        "sinh",
-        "cosh",
-        "tanh",
-        "greater",
-        "less",
-        "equal",
-        "not_equal",
-        "greater_equal",
-        "less_equal",
-        "floor_divide",
-        "remainder",
-        "isin",
-        "digitize",
-    ]
-)
+_ELEMENTWISE: Final = frozenset({
+    "log", "log2", "log10", "log1p", "exp", "expm1", "sqrt", "cbrt", "abs", "absolute", "fabs", "sign", "floor",
+    "ceil", "rint", "round", "around", "trunc", "isnan", "isfinite", "isinf", "clip", "maximum", "minimum", "power",
+    "add", "subtract", "multiply", "divide", "true_divide", "mod", "sin", "cos", "tan", "arcsin", "arccos",
+    "arctan", "arctan2", "radians", "degrees", "nan_to_num", "logical_and", "logical_or", "logical_not",
+    "logical_xor", "isclose", "square", "negative", "hypot", "sinh", "cosh", "tanh", "greater", "less", "equal",
+    "not_equal", "greater_equal", "less_equal", "floor_divide", "remainder", "isin", "digitize",
+})  # fmt: skip
 _READERS: Final = {
     "read_csv": "csv", "read_table": "tsv", "read_parquet": "parquet", "read_json": "json", "read_excel": "excel",
     "read_feather": "feather", "read_pickle": "pickle", "read_fwf": "text", "read_orc": "orc", "read_stata": "stata",
     "read_sas": "sas", "read_xml": "xml", "read_hdf": "hdf",
 }  # fmt: skip
-_TIMES: Final = frozenset(
-    [
-        "Timestamp",
-        "Timedelta",
-        "DateOffset",
-        "Period",
-        "Interval",
-        "Categorical",
-        "CategoricalDtype",
-        "Index",
-        "DatetimeIndex",
-        "array",
-        "offsets",
-    ]
-)
-_CASTING: Final = frozenset(
-    {"to_datetime", "to_numeric", "to_timedelta", "isna", "isnull", "notna", "notnull", "cut", "qcut"}
-)
+_TIMES: Final = frozenset({
+    "Timestamp", "Timedelta", "DateOffset", "Period", "Interval", "Categorical", "CategoricalDtype", "Index",
+    "DatetimeIndex", "array", "offsets",
+})  # fmt: skip
+_CASTING: Final = frozenset({
+    "to_datetime", "to_numeric", "to_timedelta", "isna", "isnull", "notna", "notnull", "cut", "qcut",
+})  # fmt: skip
 
 
 def call_library(host: Host, path: str, call: Call) -> Value:

@@ -31,42 +31,18 @@ if TYPE_CHECKING:
 
 __all__ = ["call_on_accessor", "call_on_series", "each_value_of"]
 
-_SHOWING: Final = frozenset(
-    ["to_csv", "to_json", "to_string", "to_markdown", "to_excel", "to_pickle", "to_clipboard", "plot", "hist", "info"]
-)
+_SHOWING: Final = frozenset({
+    "to_csv", "to_json", "to_string", "to_markdown", "to_excel", "to_pickle", "to_clipboard", "plot", "hist",
+    "info",
+})  # fmt: skip
 _WHOLE: Final = frozenset(["to_dict", "equals", "items", "iteritems", "__iter__", "memory_usage"])
 _ONE: Final = frozenset(["item", "autocorr", "dot", "searchsorted", "corr", "cov"])
 #: Over the rows, further methods that give a value for each.
-_MORE_EACH: Final = frozenset(
-    [
-        "tz_localize",
-        "tz_convert",
-        "normalize",
-        "strftime",
-        "to_period",
-        "to_timestamp",
-        "floor",
-        "ceil",
-        "round",
-        "day_name",
-        "month_name",
-        "total_seconds",
-        "isoformat",
-        "to_numpy",
-        "to_pydatetime",
-        "ravel",
-        "repeat",
-        "view",
-        "explode",
-        "hash",
-        "str_len",
-        "clip_lower",
-        "clip_upper",
-        "to_julian_date",
-        "set_names",
-        "rename_axis",
-    ]
-)
+_MORE_EACH: Final = frozenset({
+    "tz_localize", "tz_convert", "normalize", "strftime", "to_period", "to_timestamp", "floor", "ceil", "round",
+    "day_name", "month_name", "total_seconds", "isoformat", "to_numpy", "to_pydatetime", "ravel", "repeat", "view",
+    "explode", "hash", "str_len", "clip_lower", "clip_upper", "to_julian_date", "set_names", "rename_axis",
+})  # fmt: skip
 _SPLITTING: Final = frozenset(["split", "rsplit", "extract", "extractall", "get_dummies", "partition", "rpartition"])
 
 

@@ -27,54 +27,14 @@ if TYPE_CHECKING:
 __all__ = ["RunSources", "frame_of_source"]
 
 #: Arguments of readers that say nothing about which column comes from where.
-_HARMLESS: Final = frozenset(
-    [
-        "filepath_or_buffer",
-        "path",
-        "path_or_buf",
-        "io",
-        "sep",
-        "delimiter",
-        "encoding",
-        "quotechar",
-        "dtype",
-        "parse_dates",
-        "date_format",
-        "dayfirst",
-        "decimal",
-        "thousands",
-        "na_values",
-        "keep_default_na",
-        "nrows",
-        "low_memory",
-        "memory_map",
-        "engine",
-        "float_precision",
-        "true_values",
-        "false_values",
-        "skipinitialspace",
-        "usecols",
-        "names",
-        "header",
-        "index_col",
-        "converters",
-        "chunksize",
-        "iterator",
-        "compression",
-        "dtype_backend",
-        "encoding_errors",
-        "date_parser",
-        "infer_datetime_format",
-        "quoting",
-        "doublequote",
-        "escapechar",
-        "on_bad_lines",
-        "skipfooter",
-        "na_filter",
-        "verbose",
-        "cache_dates",
-    ]
-)
+_HARMLESS: Final = frozenset({
+    "filepath_or_buffer", "path", "path_or_buf", "io", "sep", "delimiter", "encoding", "quotechar", "dtype",
+    "parse_dates", "date_format", "dayfirst", "decimal", "thousands", "na_values", "keep_default_na", "nrows",
+    "low_memory", "memory_map", "engine", "float_precision", "true_values", "false_values", "skipinitialspace",
+    "usecols", "names", "header", "index_col", "converters", "chunksize", "iterator", "compression",
+    "dtype_backend", "encoding_errors", "date_parser", "infer_datetime_format", "quoting", "doublequote",
+    "escapechar", "on_bad_lines", "skipfooter", "na_filter", "verbose", "cache_dates",
+})  # fmt: skip
 _OPENERS: Final[Mapping[str, Any]] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
 _SUFFIXES: Final = {".csv": "csv", ".tsv": "tsv", ".parquet": "parquet", ".pq": "parquet"}
 

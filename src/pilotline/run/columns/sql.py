@@ -27,26 +27,10 @@ _READING: Final = {
     "read_json": "json",
 }
 #: The parts of a select that are read; one with any other part is not.
-_PARTS: Final = frozenset(
-    [
-        "expressions",
-        "from",
-        "from_",
-        "joins",
-        "where",
-        "group",
-        "having",
-        "qualify",
-        "order",
-        "limit",
-        "offset",
-        "distinct",
-        "with",
-        "with_",
-        "kind",
-        "hint",
-    ]
-)
+_PARTS: Final = frozenset({
+    "expressions", "from", "from_", "joins", "where", "group", "having", "qualify", "order", "limit", "offset",
+    "distinct", "with", "with_", "kind", "hint",
+})  # fmt: skip
 _MASKING: Final = frozenset({"Count", "CountIf", "ApproxDistinct", "MD5", "SHA", "SHA2", "MD5Digest"})
 
 
