@@ -17,6 +17,7 @@ from pilotline.factory.alerting import Alerting
 from pilotline.factory.ledger import Ledger
 from pilotline.factory.metrics import metrics
 from pilotline.factory.scheduling import Schedules
+from pilotline.lab.landing import Wishes, contract_text
 from pilotline.run.opening import open_lake_here
 from pilotline.run.projects import Project
 from pilotline.run.reading import read_contract
@@ -202,6 +203,57 @@ def test_a_pipeline_that_reads_no_table_waits_for_nothing(tmp_path, contract):
     with pytest.raises(WaitsForNothing, match="reads no table by its name") as caught:
         read_contract(tmp_path / "daily.py", Project(folder=tmp_path))
     assert caught.value.code == "PL516"
+
+
+def test_a_landing_writes_it_and_refuses_what_would_wait_for_nothing(tmp_path):
+    (tmp_path / "pilotline.toml").touch()
+    module = tmp_path / "daily.py"
+    module.write_text(MODULE)
+    assert contract_text(module, Wishes(schedule="on change within 10s")) == 'schedule = "on change within 10s"\n'
+    module.write_text(MODULE.replace('"sales.orders"', '"a"').replace('"sales.customers"', '"b"'))
+    with pytest.raises(WaitsForNothing):
+        contract_text(module, Wishes(schedule="on change within 10s"))
+
+
+def test_a_factory_runs_it_when_something_was_published(lies, tmp_path):
+    (tmp_path / "pilotline.toml").touch()
+    (tmp_path / "daily.py").write_text(MODULE)
+    (tmp_path / "daily.toml").write_text('schedule = "on change within 2s"\n')
+    lake, _ = open_lake_here(tmp_path)
+    publish(lake, ORDERS, CUSTOMERS)
+    with (tmp_path / "said").open("w") as said:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "pilotline", "factory", "--port", "0", "--grace", "2"],
+            cwd=tmp_path,
+            stdout=said,
+            stderr=said,
+        )
+    ledger = Ledger(lake.database)
+
+    def wait_for(what) -> None:
+        end = time.monotonic() + 60
+        while not what():
+            assert time.monotonic() < end, (tmp_path / "said").read_text()
+            assert process.poll() is None, (tmp_path / "said").read_text()
+            time.sleep(0.05)
+
+    try:
+        wait_for(lambda: "worker " in (tmp_path / "said").read_text())
+        # What was there before is nothing new.
+        assert ledger.orders() == ()
+        for _ in range(3):
+            publish(lake, ORDERS)
+        wait_for(lambda: ledger.orders(state="done"))
+        (order,) = ledger.orders()
+        assert order.result == "published"
+        schedules = Schedules(lake.database, ledger)
+        (schedule,) = schedules.list()
+        assert schedules.latency(schedule).tables == ("sales.orders",)
+        assert schedules.latency(schedule).waiting is None
+    finally:
+        process.terminate()
+        assert process.wait(60) == 0
+        lake.database.close()
 
 
 def test_it_is_set_and_shown_by_hand(lies, tmp_path):

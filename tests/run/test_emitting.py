@@ -10,14 +10,13 @@ import sys
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 
 import pytest
 
 from pilotline.factory.ledger import Ledger
 from pilotline.factory.metrics import metrics
 from pilotline.run import emitting
-from pilotline.run.emitting import Emitter, Target, target_of, waiting_by_project
+from pilotline.run.emitting import MIGRATIONS, Emitter, Target, target_of, waiting_by_project
 from pilotline.run.errors import BadSettings, StepFailed
 from pilotline.run.opening import open_lake_here
 from pilotline.run.projects import Project
@@ -144,6 +143,7 @@ def test_what_is_not_taken_fails_no_run_and_is_told_by_the_next_one(shop, catalo
     assert shop.run(parameters={"n": "2"}).state == "published"
     assert "did not take an event" in troubles(shop)[0]
     lake, _ = open_lake_here(shop.folder)
+    lake.database.register("openlineage", MIGRATIONS)
     (name,) = waiting_by_project(lake.database)
     assert f'pilotline_openlineage_waiting{{project="{name}"}} 2\n' in metrics(lake)
     catalog.status = lambda _: 200
@@ -187,6 +187,7 @@ def test_only_one_tells_what_others_left(shop, catalog):
         shop.run(parameters={"n": str(n)})
     catalog.status = lambda _: time.sleep(0.05) or 200
     lake, _ = open_lake_here(shop.folder)
+    lake.database.register("openlineage", MIGRATIONS)
     (name,) = waiting_by_project(lake.database)
     told = []
 
@@ -212,21 +213,35 @@ def test_events_go_into_a_file(shop, monkeypatch):
     assert [json.loads(line)["eventType"] for line in lines] == ["START", "COMPLETE"]
 
 
-def test_a_run_that_is_killed_is_told_of_by_the_next_one(shop, catalog):
-    environ = dict(os.environ, PYTHONPATH=str(Path(__file__).parents[2] / "src"))
+def begun(shop, catalog) -> subprocess.Popen:
+    """A run of a minute that has told that it began."""
     process = subprocess.Popen(
         [sys.executable, "-m", "pilotline", "run", "explore", "--set", "seconds=60"],
-        cwd=shop.folder, env=environ, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
+        cwd=shop.folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
     )  # fmt: skip
     end = time.monotonic() + 60
     while catalog.kinds() != ["START"]:
         assert time.monotonic() < end
         time.sleep(0.05)
+    return process
+
+
+def test_a_run_that_is_stopped_was_aborted(shop, catalog):
+    process = begun(shop, catalog)
+    time.sleep(1)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(60) != 0
+    assert catalog.kinds() == ["START", "ABORT"]
+
+
+def test_a_run_that_is_killed_is_told_of_by_the_next_one(shop, catalog):
+    process = begun(shop, catalog)
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
     shop.run(parameters={"n": "2"})
     killed = catalog.taken[0][0]
-    assert [kind for run, kind in catalog.taken if run == killed] == ["START", "FAIL"]
+    # An event may come twice, where its process was killed before it could note that it was taken.
+    assert list(dict.fromkeys(kind for run, kind in catalog.taken if run == killed)) == ["START", "FAIL"]
     assert [kind for run, kind in catalog.taken if run != killed] == ["START", "COMPLETE"]
 
 

@@ -201,10 +201,13 @@ def _tell_lineage(project: Project, lake: Lake, stopped: Event, teller: _Teller)
         return
     if target is None:
         return
+    emitters = {project.namespace: Emitter(target, lake.database, lake, project.namespace)}
     while not stopped.wait(_LINEAGE):
         try:
-            for name in waiting_by_project(lake.database):
-                Emitter(target, lake.database, lake, name).catch_up(heard=teller.warn)
+            for name, left in waiting_by_project(lake.database).items():
+                emitter = emitters.setdefault(name, emitters.get(name) or Emitter(target, lake.database, lake, name))
+                if left:
+                    emitter.catch_up(heard=teller.warn)
         except PilotlineError as error:
             teller.warn(f"{error.code}: {error.message}")
         except Exception as error:  # the next time it may well succeed

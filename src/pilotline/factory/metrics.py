@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from pilotline.factory.alerting import Alerting
 from pilotline.factory.ledger import Ledger
 from pilotline.factory.scheduling import Schedules
+from pilotline.run.emitting import MIGRATIONS as OPENLINEAGE
 from pilotline.run.emitting import waiting_by_project
 from pilotline.run.records import Records
 from pilotline.run.usage import Usage
@@ -98,6 +99,7 @@ def metrics(lake: Lake) -> str:
         "pilotline_schedule_promise_kept", "gauge", "0 where what a schedule promises is missed, else 1.",
         [({"schedule": each.schedule}, float(not each.missed)) for each in waited if each.within],
     )  # fmt: skip
+    lake.database.register("openlineage", OPENLINEAGE)
     lines += _family(
         "pilotline_openlineage_waiting", "gauge", "Runs that ended and that another catalog was not told of yet.",
         [({"project": project}, count) for project, count in waiting_by_project(lake.database).items()],

@@ -334,9 +334,7 @@ class Emitter:
 
 
 def waiting_by_project(database: Database) -> Mapping[str, int]:
-    """Projects whose runs are told of elsewhere -> how many have ended that are not told of."""
-    database.register("openlineage", MIGRATIONS)
-    Records(database)
+    """Projects whose runs are told of elsewhere -> how many have ended that are not told of; the tables are registered."""
     with database.reading() as tx:
         return {
             project: int(tx.execute(SQL["count_untold"], project=project, told=told)[0][0])
