@@ -356,6 +356,11 @@ CASES = [
         {"id": "orders.id IDENTITY", "n": "lines.amount AGGREGATION"},
         rows="lines.order_id JOIN, orders.id GROUP_BY, orders.id JOIN",
     ),
+    Case(
+        "values that are changed",
+        'values = df[["x", "y"]].values\nnumbers = df.to_numpy()\nnumbers[0][1] = b["z"].sum()',
+        dict.fromkeys("gxyd", "") | {name: f"b.z AGGREGATION, {name} TRANSFORMATION" for name in "gxyd"},
+    ),
 ]
 
 

@@ -21,6 +21,7 @@ from pilotline.run.columns.edges import NOTHING, Lineage, direct, indirect, unio
 from pilotline.run.columns.names import OF_FRAMES, OF_RESULTS, TIMES
 from pilotline.run.columns.values import (
     Bound,
+    Cell,
     Frame,
     Function,
     Grouped,
@@ -44,8 +45,8 @@ if TYPE_CHECKING:
     from pilotline.run.columns.values import Label
 
 __all__ = [
-    "columns_by",
-    "count_of", "get_attribute", "get_item", "index_of", "items_of", "series_of", "set_attribute", "set_item", "some_columns", "unpacked",
+    "columns_by", "count_of", "get_attribute", "get_item", "index_of", "items_of", "series_of", "set_attribute",
+    "set_item", "some_columns", "unpacked", "values_of",
 ]  # fmt: skip
 
 _MOST_ITEMS: Final = 1000
@@ -108,6 +109,11 @@ def index_of(value: Frame | Series) -> Series:
     return Series(value.levels, value.rows, (), value.space, name, array=True, owner=value)
 
 
+def values_of(frame: Frame) -> Thing:
+    """The values of a frame as an array, which may be the frame's own."""
+    return Thing(Cell(frame.all | frame.rows), "values", {"of": frame})
+
+
 def _slice_of(frame: Frame | Series, why: Lineage) -> Frame | Series:
     """Some rows that lie beside each other: what is changed there may be changed here."""
     made = frame.picked(why)
@@ -156,7 +162,8 @@ def get_item(host: Host, of: Value, key: Value) -> Value:
             return _of_dict(of, key)
         case Thing(cell=cell):
             more = lineage_of(key)
-            return Thing.of(cell.lineage | direct(more, "TRANSFORMATION")) if more else Thing(cell)
+            part = Thing(cell, of.kind, of.named) if of.kind == "values" else Thing(cell)
+            return Thing.of(cell.lineage | direct(more, "TRANSFORMATION")) if more else part
         case Bound(of=Thing(cell=cell)):
             return Thing(cell)
         case Library():
@@ -326,7 +333,7 @@ def _attribute_of_frame(frame: Frame, name: str) -> Value:
     if name in _ACCESSORS:
         return Bound(frame, name)
     if name == "values":
-        return Thing.of(frame.all | frame.rows)
+        return values_of(frame)
     if name == "T":
         return Frame({}, NOTHING, (), Rest(None, lineage_of(frame)))
     if name == "dtypes":

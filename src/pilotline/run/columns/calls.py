@@ -278,8 +278,10 @@ def change(host: Host, value: Value, lineage: Lineage, columns: Sequence[Label] 
             if value.origin is not None:
                 frame, name = value.origin
                 change(host, frame, lineage, [name])
-        case Thing(cell=cell):
+        case Thing(cell=cell, kind=kind, named=named):
             cell.lineage |= direct(lineage, "TRANSFORMATION")
+            if kind == "values" and isinstance(frame := named["of"], Frame):
+                change(host, frame, lineage)
         case Listed() | Mapped():
             value.lineage |= lineage
         case Bound(of=of):

@@ -6,7 +6,7 @@ import ast
 import re
 from typing import TYPE_CHECKING, Any, Final
 
-from pilotline.run.columns.access import columns_by, series_of, some_columns
+from pilotline.run.columns.access import columns_by, series_of, some_columns, values_of
 from pilotline.run.columns.calls import (
     Call,
     NotPlain,
@@ -87,6 +87,8 @@ def call_on_frame(host: Host, frame: Frame, name: str, call: Call) -> Value:
         return frame.copy()
     if name in _SHOWING:
         return Known(None)
+    if name == "to_numpy":
+        return values_of(frame)
     if name in _WHOLE:
         return Thing.of(lineage_of(frame) | call.lineage)
     if name in EACH_VALUE:
