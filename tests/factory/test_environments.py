@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pilotline.factory.environments import BadLock, BuildFailed, Environments, Lock, NotLockable, find_uv, lock_for
-from pilotline.run.environment import environment_of
+from pilotline.run.environment import Environment, environment_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -181,3 +181,18 @@ def test_an_environment_whose_python_was_removed_is_built_again(small, tmp_path)
     python = environments.python_for(lock)
     python.unlink()
     assert said(environments.python_for(lock)) == "2.0.0"
+
+
+def test_what_a_library_makes_use_of_where_it_is_there_counts_for_what_is_stored():
+    # What pandas stores with pyarrow beside it, nothing without pyarrow can read.
+    facts = {
+        "python": "python", "version": "cpython 3.11.7", "requires": {}, "standard": frozenset(), "places": (),
+        "modules": {"pandas": ("pandas",), "toolz": ("toolz",)}, "optional": {"pandas": ("pyarrow", "openpyxl")},
+    }  # fmt: skip
+    alone = Environment(versions={"pandas": "3.0.0", "toolz": "1.0"}, **facts)
+    beside = Environment(versions={"pandas": "3.0.0", "toolz": "1.0", "pyarrow": "22"}, **facts)
+    more = Environment(versions={"pandas": "3.0.0", "toolz": "1.0", "black": "26"}, **facts)
+    assert alone.fingerprint(["pandas"]) != beside.fingerprint(["pandas"])
+    assert alone.fingerprint(["toolz"]) == beside.fingerprint(["toolz"])
+    assert alone.fingerprint(["pandas"]) == more.fingerprint(["pandas"])
+    assert set(beside.needed(["pandas"])) == {"pandas", "pyarrow"}

@@ -201,7 +201,7 @@ def test_no_value_of_the_data_stands_in_the_pull_request_or_the_page(shop):
     assert shown <= {"71,573.1"}
     assert {value for value in values_of_the_data() | {"Baskerville", "Atlantis"} if value in page} <= {"71,573.1"}
     assert "| `customer` | 0.00 % |" in said
-    assert "| `shop.orders` | ~4 | 4 → 4 | - |" in said
+    assert "| `shop.orders` | ~4 | 4 → 4 | the same |" in said
 
 
 def test_a_failing_step_or_test_is_said_without_what_it_quotes(shop):
@@ -227,7 +227,11 @@ def test_a_failed_check_fails_and_its_branch_is_thrown_away(shop):
     assert (status, one["error"]["code"]) == (1, "PL320")
     [failed] = [rule for rule in one["checks"] if rule["outcome"] != "passed"]
     assert (failed["table"], failed["severity"], failed["offending"]) == ("shop.totals", "error", 1)
-    assert "1 rows" in (shop.folder / "pr.md").read_text()
+    text = (shop.folder / "pr.md").read_text()
+    assert "explore does not pass: 1 check failed" in text
+    # What a check lists are values of the data.
+    assert "`shop.totals` region in 1 value: failed, 1 row |" in text
+    assert "Zanzibar" not in text
     assert shop.branches() == before
 
 
@@ -238,8 +242,13 @@ def test_a_change_of_data_fails_only_where_that_is_asked_for(shop):
 
 
 def test_without_any_change_nothing_differs_and_with_keep_the_branch_stays(shop):
-    status, said = shop.call("ci", "explore", "--fail-on-change", "--keep")
+    shop.call("show", "shop.totals")
+    status, said = shop.call("ci", "explore", "--fail-on-change", "--keep", "--markdown", "pr.md", "--html", "pr.html")
     [one] = said["pipelines"]
+    assert [(each["table"], each["via"], each["reads"]) for each in one["people"]] == [("shop.totals", "show", 1)]
+    assert "(pilotline show)` | `shop.totals` | 1 read, last " in (shop.folder / "pr.md").read_text()
+    assert "(pilotline show)</td><td>shop.totals</td>" in (shop.folder / "pr.html").read_text()
+    assert "| `top` | 71,573.1 | 71,573.1 | the same |" in (shop.folder / "pr.md").read_text()
     assert (status, one["tables"], one["cost"]["steps"]) == (0, [], [])
     assert one["branch"] in shop.branches()
 

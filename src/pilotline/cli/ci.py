@@ -129,6 +129,8 @@ def _print(one: Checked, out: Out) -> None:
             out.say(f"  number  {metric.name}  {metric.before_text or '-'} → {metric.after_text or '-'}")
     for reader in one.readers:
         out.say(f"  reader  {reader.pipeline} of {reader.table}, last in {reader.run}")
+    for person in one.people:
+        out.say(f"  reader  {person.name} of {person.table}, by {person.via}, last {person.at:%Y-%m-%d}")
     if one.branch:
         out.say(f"  next: pilotline diff {one.branch}")
 
@@ -183,6 +185,10 @@ def _pipeline_as_json(one: Checked) -> dict[str, Any]:
         ],
         "readers": [
             {"table": each.table, "pipeline": each.pipeline, "run": each.run, "at": each.at} for each in one.readers
+        ],
+        "people": [
+            {"table": each.table, "name": each.name, "via": each.via, "reads": each.reads, "at": each.at}
+            for each in one.people
         ],
         "cost": {
             "steps": list(one.cost.steps),

@@ -12,6 +12,7 @@ import tempfile
 import time
 from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 from xml.etree import ElementTree as ET
@@ -21,14 +22,15 @@ from pilotline.domain.errors import PilotlineError, UsageError
 from pilotline.domain.tables import MergeOn, TableName
 from pilotline.factory.environments import Environments, Lock, lock_path
 from pilotline.lab.evidence import digest_of, read_evidence
+from pilotline.run.usage import Usage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
-    from datetime import datetime
 
     from pilotline.domain.pipelines import Contract, Pipeline
     from pilotline.domain.plans import Plan
     from pilotline.lake.diff import TableDiff
+    from pilotline.lake.lake import Lake
     from pilotline.run.carrying import Outcome
     from pilotline.run.opening import Opened
     from pilotline.run.records import Records
@@ -39,6 +41,7 @@ __all__ = [
     "Cost",
     "Metric",
     "NoBase",
+    "Person",
     "Reader",
     "Report",
     "Tests",
@@ -52,6 +55,8 @@ Proof: TypeAlias = Literal["stands", "edited since", "written by hand", "not rec
 #: Files that belong to all pipelines of a project: where one of them changed, all did.
 _SHARED: Final = ("uv.lock", "pyproject.toml", "pilotline.toml", "requirements.txt", "environment.yml")
 _TIMEOUT: Final = 1800
+#: So far back it is looked who read a table.
+_DAYS: Final = 90
 _MOST_SAID: Final = 4000
 
 
@@ -99,6 +104,18 @@ class Reader:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Person:
+    """Somebody who read a table by hand, or with another engine, in the last days."""
+
+    table: str
+    name: str
+    #: read, show, sql, or catalog: another engine.
+    via: str
+    reads: int
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Cost:
     """What the next run in production would compute, and what that took until now."""
 
@@ -142,6 +159,7 @@ class Checked:
     metrics: tuple[Metric, ...] = ()
     rules: tuple[CheckedRule, ...] = ()
     readers: tuple[Reader, ...] = ()
+    people: tuple[Person, ...] = ()
     cost: Cost = field(default_factory=Cost)
     seconds: float = 0.0
 
@@ -272,6 +290,7 @@ class _Checker:
         records = opened.around.records
         wanted = _tables_of(made.pipeline)
         self.facts["readers"] = _readers(records, wanted, made.pipeline.name)
+        self.facts["people"] = _people(opened.lake, wanted)
         error: PilotlineError | None = None
         outcome: Outcome | None = None
         try:
@@ -308,9 +327,9 @@ class _Checker:
         self.facts["tables"] = tuple(
             dict.fromkeys([*written, *(str(one.table) for one in self.facts.get("diffs", ()))])
         )
-        self.facts["readers"] = _readers(
-            records, [*_tables_of(made.pipeline), *map(TableName.parse, self.facts["tables"])], made.pipeline.name
-        )
+        touched = [*_tables_of(made.pipeline), *map(TableName.parse, self.facts["tables"])]
+        self.facts["readers"] = _readers(records, touched, made.pipeline.name)
+        self.facts["people"] = _people(opened.lake, touched)
         self.facts["rules"] = tuple(
             CheckedRule(table=row[0], name=row[1], severity=row[2], outcome=row[3], offending=row[4])
             for row in records.rows_of("verdicts", number)
@@ -468,6 +487,16 @@ def _readers(records: Records, tables: Iterable[TableName], own: str) -> tuple[R
         Reader(table=table, pipeline=pipeline, run=f"run-{number}", at=at)
         for table in dict.fromkeys(map(str, tables))
         for pipeline, number, at in records.other_readers_of(table, own)
+    )
+
+
+def _people(lake: Lake, tables: Iterable[TableName]) -> tuple[Person, ...]:
+    since = datetime.now(UTC) - timedelta(days=_DAYS)
+    wanted = {str(table) for table in tables}
+    return tuple(
+        Person(table=table, name=who, via=via, reads=reads, at=last)
+        for table, column, who, via, reads, last in Usage(lake.database).since(since.date().isoformat())
+        if table in wanted and not column
     )
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from pilotline.domain.errors import PilotlineError
-    from pilotline.lab.ci import Checked, Metric, Report, Tests
+    from pilotline.lab.ci import Checked, CheckedRule, Metric, Report, Tests
     from pilotline.lake.diff import TableDiff
 
 __all__ = ["failure_said", "markdown", "page", "proof_said", "summary", "tests_said"]
@@ -25,6 +25,8 @@ __all__ = ["failure_said", "markdown", "page", "proof_said", "summary", "tests_s
 #: So many columns of a table are listed. A comment on GitHub may have 65 536 signs.
 _COLUMNS: Final = 20
 _MOST: Final = 60_000
+#: How somebody reads, in words.
+_VIA: Final = {"read": "pilotline.read", "show": "pilotline show", "sql": "pilotline sql", "catalog": "another engine"}
 
 
 # -- what both say -----------------------------------------------------------------------------------------------------
@@ -34,13 +36,38 @@ def summary(report: Report) -> str:
     """One line for all."""
     if not report.pipelines:
         return "no pipeline changed"
-    bad = [one.name for one in report.pipelines if not one.passes]
+    bad = [one for one in report.pipelines if not one.passes]
     if bad:
-        return f"{', '.join(bad)} {'does' if len(bad) == 1 else 'do'} not pass"
+        return "; ".join(f"{one.name} does not pass: {_why(one)}" for one in bad)
     differing = [one.name for one in report.pipelines if one.changes_data]
     if report.nothing_there:
         return "all pass; there are no published tables here to compare with"
     return f"all pass; {', '.join(differing)} would change data" if differing else "all pass; no data would change"
+
+
+def _why(one: Checked) -> str:
+    """What it is that does not pass, in few words."""
+    if one.error is not None:
+        failed = [rule for rule in one.rules if rule.outcome != "passed" and rule.severity != "warn"]
+        return f"{_count(len(failed), 'check')} failed" if failed else f"the run stopped ({one.error.code})"
+    return f"{_count(one.tests.failed, 'test')} failed" if one.tests.failed else "the tests could not be run"
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number:,} {what}" if number == 1 else f"{number:,} {what}s"
+
+
+def _rule_said(rule: CheckedRule) -> str:
+    """A check by name, without the values that it lists: they are the data's, too."""
+    column, word, values = rule.name.partition(" in ")
+    return f"{column} in {_count(values.count(', ') + 1, 'value')}" if word else rule.name
+
+
+def _outcome_said(rule: CheckedRule) -> str:
+    if rule.outcome == "passed":
+        return "passed"
+    word = "warns" if rule.severity == "warn" else "failed"
+    return f"{word}, {_count(rule.offending, 'row') if rule.offending else rule.outcome}"
 
 
 def tests_said(tests: Tests) -> str:
@@ -121,9 +148,41 @@ def _number(value: float | None, text: str) -> str:
 
 
 def _by(metric: Metric) -> str:
-    if metric.before is None or metric.after is None or not metric.before:
+    if metric.before is None or metric.after is None:
+        return "new" if metric.before_text == "" else "gone" if metric.after_text == "" else ""
+    if metric.before_text == metric.after_text:
+        return "the same"
+    if not metric.before:
         return ""
-    return f"{(metric.after - metric.before) / abs(metric.before):+.2%}"
+    by = (metric.after - metric.before) / abs(metric.before)
+    return f"{by:+.2%}" if abs(by) >= 0.00005 else "less than 0.01 %"
+
+
+def _tables(one: Checked) -> list[tuple[str, str, str, str]]:
+    """Of each table that is written: its name, how its rows change, how many they are, and its schema."""
+    found = [
+        (
+            str(table.table), _change(table), f"{table.rows_before:,} → {table.rows_after:,}",
+            "; ".join(table.schema_changes) or ("new" if table.change == "new" else "the same"),
+        )
+        for table in one.diffs
+    ]  # fmt: skip
+    known = {name for name, *_ in found}
+    return [*found, *((name, "none", "", "the same") for name in one.tables if name not in known)]
+
+
+def _all_readers(one: Checked) -> list[tuple[str, str, str]]:
+    """Who reads what the pipeline writes: who, which table, when last."""
+    pipelines = [(each.pipeline, each.table, f"{each.run}, {each.at:%Y-%m-%d %H:%M} UTC") for each in one.readers]
+    people = [
+        (
+            f"{each.name} ({_VIA.get(each.via, each.via)})",
+            each.table,
+            f"{_count(each.reads, 'read')}, last {each.at:%Y-%m-%d %H:%M} UTC",
+        )
+        for each in one.people
+    ]
+    return [*pipelines, *people]
 
 
 # -- Markdown ----------------------------------------------------------------------------------------------------------
@@ -158,17 +217,12 @@ def _pipeline(one: Checked) -> Iterator[str]:
         yield f"| cost | {_plain(_cost_said(one))} |"
     if one.rules:
         yield f"| checks | {_rules(one)} |"
-    if one.diffs or one.tables:
+    if tables := _tables(one):
         yield ""
         yield "| table | change | rows | schema |"
         yield "|---|---|---|---|"
-        for table in one.diffs:
-            rows = f"{table.rows_before:,} → {table.rows_after:,}"
-            schema = "; ".join(table.schema_changes) or "-"
-            yield f"| {_code(str(table.table))} | {_change(table)} | {rows} | {_plain(schema)} |"
-        same = [name for name in one.tables if name not in {str(each.table) for each in one.diffs}]
-        for name in same:
-            yield f"| {_code(name)} | none | | - |"
+        for name, change, rows, schema in tables:
+            yield f"| {_code(name)} | {change} | {rows} | {_plain(schema)} |"
     for table in one.diffs:
         if table.equal:
             yield from _shares(table)
@@ -179,12 +233,12 @@ def _pipeline(one: Checked) -> Iterator[str]:
         for metric in one.metrics:
             now, then = _number(metric.before, metric.before_text), _number(metric.after, metric.after_text)
             yield f"| {_code(metric.name)} | {now} | {then} | {_by(metric)} |"
-    if one.readers:
+    if readers := _all_readers(one):
         yield ""
-        yield "| read downstream by | table | last run |"
+        yield "| read downstream by | table | last |"
         yield "|---|---|---|"
-        for reader in one.readers:
-            yield f"| {_code(reader.pipeline)} | {_code(reader.table)} | {reader.run}, {reader.at:%Y-%m-%d %H:%M} UTC |"
+        for who, table, last in readers:
+            yield f"| {_code(who)} | {_code(table)} | {last} |"
     if steps := _steps(one):
         yield ""
         yield f"<details><summary>{len(steps)} steps are computed again</summary>"
@@ -221,10 +275,7 @@ def _share(share: float) -> str:
 def _rules(one: Checked) -> str:
     bad = [rule for rule in one.rules if rule.outcome != "passed"]
     said = [f"{len(one.rules) - len(bad)} passed"]
-    for rule in bad:
-        how = f"{rule.offending:,} rows" if rule.offending else rule.outcome
-        word = "warns" if rule.severity == "warn" else "failed"
-        said.append(f"{_code(rule.table)} {_plain(rule.name)}: {word}, {how}")
+    said += [f"{_code(rule.table)} {_plain(_rule_said(rule))}: {_outcome_said(rule)}" for rule in bad]
     return "<br>".join(said)
 
 
@@ -250,7 +301,7 @@ _MORE: Final = """
 .graph .below{font-size:11px;fill:var(--dim)}.graph rect{fill:var(--card);stroke:var(--dim);stroke-width:1.2}
 .graph .output rect{stroke:#5b9b74}.graph .computed rect{stroke:var(--new);stroke-width:2}.graph .reused rect{stroke-dasharray:4 3}
 .graph .edge{fill:none;stroke:var(--dim);stroke-width:1.4}
-.ok{color:#2f8a57}.bad{color:var(--old)}pre{overflow-x:auto;font-size:12.5px;margin:10px 0 0}
+.ok{color:#2f8a57}.warn{color:#a8690f}.bad{color:var(--old)}pre{overflow-x:auto;font-size:12.5px;margin:10px 0 0}
 h2.pipeline{font-size:21px;margin:22px 0 0}code{font-size:.92em}dl{display:grid;grid-template-columns:110px 1fr;gap:4px 14px;margin:0}
 dt{color:var(--dim)}dd{margin:0}td.n{text-align:right}
 """
@@ -281,16 +332,10 @@ def _section(one: Checked) -> str:
         facts.append(("run", f'<span class="bad">{one.error.code}: {escape(failure_said(one.error))}</span>'))
     if one.plan is not None:
         facts.append(("cost", escape(_cost_said(one))))
-    facts += [
-        (
-            "check",
-            f"{escape(rule.table)}: {escape(rule.name)} "
-            f'<span class="{"ok" if rule.outcome == "passed" else "bad"}">{rule.outcome}</span>'
-            + (f", {rule.offending:,} rows" if rule.offending else ""),
-        )
-        for rule in one.rules
-    ]
+    facts += [("check", _rule_shown(rule)) for rule in sorted(one.rules, key=lambda rule: rule.outcome == "passed")]
     parts = [f"<dl>{''.join(f'<dt>{name}</dt><dd>{text}</dd>' for name, text in facts)}</dl>"]
+    if tables := _tables(one):
+        parts.append("<h3>Tables</h3>" + _grid(("table", "change", "rows", "schema"), tables))
     if one.plan is not None:
         parts.append(f"<h3>Steps; those in blue are computed again in production</h3>{_picture(one)}")
     if steps := _steps(one):
@@ -302,19 +347,26 @@ def _section(one: Checked) -> str:
             f'<td class="n new">{_number(each.after, each.after_text)}</td><td class="n">{_by(each)}</td></tr>'
             for each in one.metrics
         )
-        parts.append(f"<h3>Numbers</h3><table>{rows}</table>")
-    if one.readers:
-        rows = "".join(
-            f"<tr><td>{escape(each.pipeline)}</td><td>{escape(each.table)}</td>"
-            f"<td>{each.run}, {each.at:%Y-%m-%d %H:%M} UTC</td></tr>"
-            for each in one.readers
-        )
-        parts.append(f"<h3>Read downstream by</h3><table>{rows}</table>")
+        head = "<tr><th>number</th><th>now</th><th>with this change</th><th></th></tr>"
+        parts.append(f"<h3>Numbers</h3><table>{head}{rows}</table>")
+    if readers := _all_readers(one):
+        parts.append("<h3>Read downstream by</h3>" + _grid(("who", "table", "last"), readers))
     differing = sections(map(without_rows, one.diffs)) if one.diffs else ""
     return (
         f'<h2 class="pipeline"><span class="{word}">{mark}</span> {escape(one.module)}</h2>'
         f"<section>{''.join(parts)}</section>{differing}"
     )
+
+
+def _rule_shown(rule: CheckedRule) -> str:
+    colour = "ok" if rule.outcome == "passed" else "warn" if rule.severity == "warn" else "bad"
+    said = f'<span class="{colour}">{_outcome_said(rule)}</span>'
+    return f"{escape(rule.table)}: {escape(_rule_said(rule))} {said}"
+
+
+def _grid(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = "".join(f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>" for row in rows)
+    return f"<table><tr>{''.join(f'<th>{name}</th>' for name in head)}</tr>{lines}</table>"
 
 
 def _plain_names(names: Sequence[str]) -> str:

@@ -94,10 +94,11 @@ def _table(one: TableDiff) -> str:
             "<h3>Share of rows with equal values</h3><table>" + "".join(map(_share, one.equal.items())) + "</table>"
         )
     if one.columns:
-        head = "<tr><th>column</th><th>before and after</th><th></th><th>NULL</th><th>different</th><th>smallest … middle … greatest</th></tr>"
-        parts.append(
-            f"<h3>Values of the rows that differ</h3><table>{head}{''.join(map(_column, one.columns))}</table>"
-        )
+        marked = any(side.marks is not None for each in one.columns for side in (each.before, each.after))
+        head = "<tr><th>column</th><th>before and after</th><th></th><th>NULL</th><th>different</th>"
+        head += "<th>smallest … middle … greatest</th></tr>" if marked else "</tr>"
+        lines = "".join(_column(each, marked=marked) for each in one.columns)
+        parts.append(f"<h3>Values of the rows that differ</h3><table>{head}{lines}</table>")
     if one.worst:
         parts.append("<h3>Cells that changed</h3><table>")
         parts += [
@@ -118,7 +119,7 @@ def _share(item: tuple[str, float]) -> str:
     )
 
 
-def _column(one: ColumnDiff) -> str:
+def _column(one: ColumnDiff, *, marked: bool) -> str:
     picture = _bars(one) if one.low is not None else _frequent(one)
     sides = ((one.before, "old"), (one.after, "new"))
 
@@ -130,7 +131,7 @@ def _column(one: ColumnDiff) -> str:
     return (
         f"<tr><td>{escape(one.name)}</td><td class='many'>{picture}</td><td>{both([f'{each.rows:,} rows' for each, _ in sides])}</td>"
         f"<td>{both([f'{each.nulls:,}' for each, _ in sides])}</td><td>{both([f'≈ {each.distinct:,}' for each, _ in sides])}</td>"
-        f"<td>{both([_marks(each) for each, _ in sides])}</td></tr>"
+        + (f"<td>{both([_marks(each) for each, _ in sides])}</td></tr>" if marked else "</tr>")
     )
 
 

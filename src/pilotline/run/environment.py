@@ -75,11 +75,18 @@ class Environment:
     def fingerprint(self, modules: Iterable[str]) -> str:
         """One text for the interpreter and all that some modules bring with them.
 
-        A module that no distribution claims may come from anywhere, so then everything counts.
+        So does what those that are imported can make use of without requiring it: with pyarrow beside it, pandas gives other
+        values, which nothing without pyarrow can read. A module that no distribution claims may come from anywhere, so then
+        everything counts.
         """
         found = self._distributions(modules)
-        taken = self._reached([*found, *(self.versions if None in found else ())])
+        taken = self._reached([*found, *self._used_by(found), *(self.versions if None in found else ())])
         return digest("environment", self.version, *(f"{name}=={self.versions[name]}" for name in sorted(taken)))
+
+    def _used_by(self, names: Iterable[str | None]) -> Iterator[str]:
+        """What distributions can make use of without requiring it."""
+        for name in names:
+            yield from self.optional.get(name or "", ())
 
     def needed(self, modules: Iterable[str], more: Iterable[str] = ()) -> Mapping[str, str]:
         """The distributions that some modules bring with them, and ``more`` of them, each with its version.
@@ -88,7 +95,7 @@ class Environment:
         may depend on it. A module that no distribution claims is the project's own.
         """
         found = [*(name for name in self._distributions(modules) if name is not None), *more]
-        taken = self._reached([*found, *(one for name in found for one in self.optional.get(name, ()))])
+        taken = self._reached([*found, *self._used_by(found)])
         return {name: self.versions[name] for name in sorted(taken)}
 
     def by_conda_alone(self, modules: Iterable[str]) -> Mapping[str, str]:
