@@ -173,7 +173,8 @@ def _words(kinds: tuple[str, ...]) -> str:
 
 
 def _why(gap: Gap) -> str:
-    return gap.why + (f" (step {gap.step}, line {gap.line})" if gap.step else "")
+    where = ", ".join([*([f"step {gap.step}"] if gap.step else []), *([f"line {gap.line}"] if gap.line else [])])
+    return gap.why + (f" ({where})" if where else "")
 
 
 def _each_column(out: Out, table: str, names: list[str], asked: Asked) -> int:

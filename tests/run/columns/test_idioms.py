@@ -395,6 +395,8 @@ GAPS = [
         "an unknown library that may change the frame", "import mystery\nmystery.clean(df)",
         dict.fromkeys(["g", "x", "y", "d"], "what mystery.clean does is not read"),
     ),
+    NotShown("a constant of an unknown library", 'import mystery\ndf["n"] = df["x"] * mystery.RATE',
+             {"n": "what mystery holds is not read"}, "g x y d"),
     NotShown("a column chosen by data", 'df["n"] = df[df["g"].iloc[0]]', {"n": "which column is taken is not known"}, "g x y d"),
     NotShown(
         "a column filled by data", 'df[df["g"].iloc[0]] = 1',

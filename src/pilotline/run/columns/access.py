@@ -308,7 +308,7 @@ def get_attribute(host: Host, of: Value, name: str) -> Value:
     """
     match of:
         case Library(path=path):
-            return Library(f"{path}.{name}")
+            return Library(f"{path}.{name}", of.gap)
         case Frame() | Series() if name in _OF_ROWS:
             return Thing.of(of.rows)
         case Frame() | Series() if name == "index":

@@ -136,8 +136,8 @@ def _how(host: Host, series: Series, how: Value) -> Lineage:
         case Function() | Bound():
             group = Series(series.lineage, series.rows, series.index, name=series.name)
             return direct(lineage_of(host.call(how, [group])), "AGGREGATION")
-        case Library():
-            return direct(series.lineage, "AGGREGATION")
+        case Library(gap=gap):
+            return direct(series.lineage, "AGGREGATION") | gap
         case _:
             raise NotShown("how a column is aggregated is not read")
 

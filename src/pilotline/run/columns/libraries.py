@@ -20,6 +20,7 @@ from pilotline.run.columns.calls import (
 from pilotline.run.columns.edges import NOTHING, Lineage, direct, indirect, union
 from pilotline.run.columns.frames import AGGREGATIONS, MASKING
 from pilotline.run.columns.joining import concatenated, merged, named_as
+from pilotline.run.columns.names import PURE
 from pilotline.run.columns.shapes import pivot_table
 from pilotline.run.columns.sql import duckdb_call, read_query
 from pilotline.run.columns.values import (
@@ -46,17 +47,6 @@ if TYPE_CHECKING:
 
 __all__ = ["call_library"]
 
-#: What their functions give is made of what they are given, and objects of what they took in; nothing comes from elsewhere
-#: but from files that are named.
-_PURE: Final = frozenset({
-    "numpy", "scipy", "sklearn", "statsmodels", "math", "cmath", "statistics", "datetime", "re", "json", "decimal",
-    "fractions", "collections", "itertools", "functools", "operator", "string", "random", "time", "calendar",
-    "dateutil", "pytz", "zoneinfo", "matplotlib", "seaborn", "plotly", "altair", "xgboost", "lightgbm", "catboost",
-    "warnings", "logging", "os", "pathlib", "typing", "dataclasses", "io", "tqdm", "unicodedata", "textwrap",
-    "hashlib", "uuid", "sys", "copy", "enum", "numbers", "heapq", "bisect", "csv", "contextlib", "gc", "shutil",
-    "tempfile", "pprint", "locale", "traceback", "types", "abc", "platform", "getpass", "imblearn", "threadpoolctl",
-    "joblib",
-})  # fmt: skip
 _CHANGING: Final = frozenset({
     "numpy.put", "numpy.place", "numpy.putmask", "numpy.copyto", "numpy.fill_diagonal", "numpy.random.shuffle",
     "random.shuffle", "heapq.heappush", "heapq.heapify", "bisect.insort",
@@ -118,7 +108,7 @@ def call_library(host: Host, path: str, call: Call) -> Value:
         return _copied(call.args[0])
     if top == "numpy":
         return _numpy(host, path.removeprefix("numpy."), call)
-    if top in _PURE:
+    if top in PURE:
         return _made_of_all(host, path, call)
     raise NotShown(f"what {path} does is not read", touches=True)
 

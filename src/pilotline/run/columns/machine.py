@@ -17,6 +17,7 @@ from pilotline.run.columns.calls import Call, NotPlain, NotShown, change, combin
 from pilotline.run.columns.edges import NOTHING, Gap, Lineage, indirect, union
 from pilotline.run.columns.libraries import call_library
 from pilotline.run.columns.methods import call_method
+from pilotline.run.columns.names import is_known
 from pilotline.run.columns.values import (
     Bound,
     Frame,
@@ -183,10 +184,11 @@ class Machine:
             case ast.Import(names=names):
                 for each in names:
                     path = each.name if each.asname else each.name.partition(".")[0]
-                    scope.names[each.asname or path] = Library(path)
+                    scope.names[each.asname or path] = self._library(path)
             case ast.ImportFrom(module=module, names=names, level=level):
                 for each in names:
-                    scope.names[each.asname or each.name] = Library("." * level + f"{module or ''}.{each.name}")
+                    path = "." * level + f"{module or ''}.{each.name}"
+                    scope.names[each.asname or each.name] = self._library(path)
             case ast.Delete(targets=targets):
                 for target in targets:
                     self._delete(target, scope)
@@ -204,6 +206,9 @@ class Machine:
                 word = type(node).__name__.lower().removesuffix("def")
                 raise NotShown(f"what a {word} does is not read", touches=True)
         return ""
+
+    def _library(self, path: str) -> Library:
+        return Library(path, NOTHING if is_known(path) else self.gap(f"what {path} holds is not read"))
 
     def _if(self, node: ast.If, scope: Scope) -> str:
         test = self._value(node.test, scope)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-__all__ = ["OF_FRAMES", "OF_RESULTS", "TIMES"]
+__all__ = ["OF_FRAMES", "OF_RESULTS", "PURE", "READ", "TIMES", "is_known"]
 
 OF_FRAMES: Final = frozenset({
     "T", "abs", "add", "add_prefix", "add_suffix", "agg", "aggregate", "align", "all", "any", "append", "apply",
@@ -56,3 +56,22 @@ TIMES: Final = frozenset({
     "days_in_month", "days", "seconds", "microseconds", "nanoseconds", "components", "start_time", "end_time",
     "qyear", "week", "weekofyear", "tz", "freq", "unit",
 })  # fmt: skip
+#: What their functions give is made of what they are given, and objects of what they took in; nothing comes from elsewhere
+#: but from files that are named.
+PURE: Final = frozenset({
+    "numpy", "scipy", "sklearn", "statsmodels", "math", "cmath", "statistics", "datetime", "re", "json", "decimal",
+    "fractions", "collections", "itertools", "functools", "operator", "string", "random", "time", "calendar",
+    "dateutil", "pytz", "zoneinfo", "matplotlib", "seaborn", "plotly", "altair", "xgboost", "lightgbm", "catboost",
+    "warnings", "logging", "os", "pathlib", "typing", "dataclasses", "io", "tqdm", "unicodedata", "textwrap",
+    "hashlib", "uuid", "sys", "copy", "enum", "numbers", "heapq", "bisect", "csv", "contextlib", "gc", "shutil",
+    "tempfile", "pprint", "locale", "traceback", "types", "abc", "platform", "getpass", "imblearn", "threadpoolctl",
+    "joblib",
+})  # fmt: skip
+#: Libraries whose functions are read by name.
+READ: Final = frozenset({"pandas", "numpy", "duckdb", "pilotline", "builtins", "__future__"})
+
+
+def is_known(path: str) -> bool:
+    """Whether it is known what a library's functions work on, and that its constants are made of nothing else."""
+    top = path.partition(".")[0]
+    return top in PURE or top in READ

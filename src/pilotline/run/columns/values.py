@@ -242,9 +242,11 @@ class Function(Value):
 
 @dataclass(slots=True, eq=False)
 class Library(Value):
-    """A module, function or class of a library, by its dotted name."""
+    """A module, function, class or constant of a library, by its dotted name."""
 
     path: str
+    #: What it holds is not known, where it is no library that is.
+    gap: Lineage = NOTHING
 
 
 @dataclass(slots=True, eq=False)
@@ -294,6 +296,8 @@ def lineage_of(value: Value, seen: frozenset[int] = frozenset()) -> Lineage:
             return found | (lineage_of(more, seen) if more else NOTHING)
         case Bound(of=of) | Row(of=of):
             return lineage_of(of, seen)
+        case Library(gap=gap):
+            return gap
         case Function(scope=scope, node=node):
             names = {each.id for each in ast.walk(node) if isinstance(each, ast.Name)}
             return union(lineage_of(each, seen) for name in names if (each := scope.get(name)) is not None)
