@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 
 import pytest
@@ -10,7 +11,7 @@ from tests.run.columns.cases import NoSources, made_of, module, told
 from pilotline.run.columns.edges import gaps
 from pilotline.run.columns.machine import Machine
 from pilotline.run.columns.reading import as_seen
-from pilotline.run.columns.values import Frame
+from pilotline.run.columns.values import Frame, lineage_of
 
 
 @dataclass(frozen=True)
@@ -438,3 +439,11 @@ def test_all_of_a_result_is_not_shown_where_the_run_saw_other_columns_than_the_c
     why = "the run's result has other columns than the code shows: surprise"
     assert all([gap.why for gap in gaps(held)] == [why] for held in seen.columns.values())
     assert list(seen.columns) == facts["columns"]
+
+
+def test_a_step_whose_loops_are_too_long_is_given_up_in_time():
+    code = "total = 0\nfor i in range(900):\n    for j in range(900):\n        total = total + i * j\ndf['n'] = total"
+    began = time.process_time()
+    found = made_of(module([code]), **INPUTS)
+    assert time.process_time() - began < 20
+    assert "? its loops are too long to be read" in told(lineage_of(found))

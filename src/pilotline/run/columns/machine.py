@@ -42,10 +42,12 @@ if TYPE_CHECKING:
 
     from pilotline.run.columns.calls import Sources
 
-__all__ = ["Machine"]
+__all__ = ["Machine", "TooLong"]
 
 _DEEPEST: Final = 12
 _MOST_ROUNDS: Final = 8
+#: Expressions of a step that are read before it is given up: about a second.
+_MOST_READ: Final = 200_000
 #: Numbers, and lengths of texts, up to which products and powers are worked out.
 _BIGGEST: Final = 10_000
 _HARMLESS: Final = {"functools.lru_cache", "functools.cache", "lru_cache", "cache"}
@@ -57,6 +59,10 @@ _OPERATORS: Final[Mapping[type[ast.AST], Callable[..., Any]]] = {
     ast.Lt: operator.lt, ast.LtE: operator.le, ast.Gt: operator.gt, ast.GtE: operator.ge, ast.Is: operator.is_,
     ast.IsNot: operator.is_not, ast.In: lambda a, b: a in b, ast.NotIn: lambda a, b: a not in b,
 }  # fmt: skip
+
+
+class TooLong(Exception):
+    """Reading a step would take too long, as where loops of constants lie inside each other."""
 
 
 class Machine:
@@ -81,6 +87,7 @@ class Machine:
         self._returned: list[Value] = []
         #: Conditions under which the function, or the turn of a loop, may have been left already.
         self._left: Lineage | None = None
+        self._read = 0
         body = [node for node in ast.parse(text).body if not _is_main_guard(node)]
         self._block(body, self._module)
 
@@ -89,6 +96,7 @@ class Machine:
     def run(self, function: str, arguments: Mapping[str, Value], *, step: str) -> Value:
         """What a function of the module gives for these arguments."""
         self.step, self.control, self.weak = step, NOTHING, 0
+        self._read, self._stack, self._left = 0, [], None
         found = self._module.get(function)
         if not isinstance(found, Function):
             return Thing.of(self.gap(f"{function} is no plain function of the module"))
@@ -96,6 +104,8 @@ class Machine:
             return self._apply(found, [], dict(arguments))
         except NotShown as error:
             return Thing.of(self.gap(error.why))
+        except TooLong:
+            return Thing.of(self.gap("its loops are too long to be read"))
 
     def constant(self, source: str) -> Value:
         """What an argument is that is written out in a call."""
@@ -387,6 +397,9 @@ class Machine:
     # -- expressions ---------------------------------------------------------------------------------------------------
 
     def _value(self, node: ast.expr, scope: Scope) -> Value:
+        self._read += 1
+        if self._read > _MOST_READ:
+            raise TooLong
         match node:
             case ast.Constant(value=value):
                 return Known(value)
