@@ -23,9 +23,11 @@ class Reaching:
         work: the run's working folder, a mirror of it made of copies and links.
         declared: absolute paths of files and folders that keys cover.
         own: folders of the tool itself.
+        top: a folder around the working folder, with links to what the code names outside of the project.
     """
 
-    def __init__(self, project, work, declared, own):
+    def __init__(self, project, work, declared, own, top):
+        self.top = os.path.realpath(top)
         self.project = os.path.realpath(project)
         self.work = os.path.realpath(work)
         self.declared = [os.path.realpath(path) for path in declared]
@@ -133,7 +135,7 @@ class Reaching:
 
     def _own_copy(self, path, keeps):
         """Before a link into the project is written through, put a file of the run's own in its place."""
-        if not contains(self.work, path) or not os.path.islink(path):
+        if not contains(self.top, path) or not os.path.islink(path):
             return
         target = os.path.realpath(path)
         os.unlink(path)

@@ -126,7 +126,7 @@ class _Run:
         began = time.perf_counter()
         watch_random.settle(request["seed"], source)
         own = [request["store"], request["values"], os.path.dirname(request["result"]), *request.get("quiet", ())]
-        self.reaching = Reaching(request["project"], request["work"], request["declared"], own)
+        self.reaching = Reaching(request["project"], request["work"], request["declared"], own, request["top"])
         for place in [os.getcwd(), *request.get("places", ())]:
             if place not in sys.path:
                 sys.path.insert(0, place)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import json
+import posixpath
 import re
 import shutil
 import time
@@ -240,7 +241,12 @@ def _refuse_wishes(wishes: Wishes, folder: Path, repository: Repository, branch:
     for name in wishes.more:
         path = (folder / name).resolve()
         if not path.is_relative_to(folder) or not path.exists():
-            raise UsageError(f"{name} is no file of the project", try_next="--with PATH, from the project's folder")
+            raise UsageError(
+                f"{name} is no file of the project in {folder}",
+                try_next="--with PATH, from that folder"
+                if not path.exists()
+                else f"move it into {folder}, or have a pilotline.toml in a folder that holds both, and none below it",
+            )
     if repository.maybe("check-ref-format", "--branch", branch) is None:
         raise UsageError(f"{branch!r} cannot be the name of a branch", try_next="pilotline land --branch land/NAME")
     remote = wishes.push
@@ -527,7 +533,7 @@ def _missing(reading: Reading, repository: Repository, top: str, committed: Mapp
         # One that is returned under its own name is where a step writes to.
         value = parameter.default if parameter.kind == "file" and parameter.name not in written else None
         for text in re.findall(r"[\"']([^\"']+)[\"']", str(value or "")):
-            path = f"{top}{text}"
+            path = posixpath.normpath(f"{top}{text}")
             there = (reading.pipeline.folder / text).exists() and not Path(text).is_absolute()
             if there and path not in committed and not repository.tracked(path):
                 yield text

@@ -44,7 +44,7 @@ from pilotline.run.records import GONE, run_name
 from pilotline.run.redacting import Redactor, plan_without_secrets
 from pilotline.run.serving import ReadServer
 from pilotline.run.taking import left_off, made_of_changes, replaces_by_changes
-from pilotline.run.working import mirror
+from pilotline.run.working import beside, mirror
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping, Sequence
@@ -336,8 +336,13 @@ class _Carrier:
     # -- steps ---------------------------------------------------------------------------------------------------------
 
     def _compute(self) -> list[dict[str, Any]]:
-        work = self._folder / "work"
-        mirror(self.around.project.folder, work)
+        project, folder = self.around.project.folder, self.pipeline.folder
+        # What is named in full is where it is.
+        named = [
+            folder / each.path for each in self.plan.inputs if isinstance(each, FileInput) and each.path[:1] != "/"
+        ]
+        work = beside(project, named, self._folder / "work")
+        mirror(project, work)
         cwd = work / self.pipeline.folder.relative_to(self.around.project.folder)
         if any(isinstance(stage, WriteTable) for stage in self.plan.stages):
             # What writes tables takes a second to load: meanwhile the project's interpreter loads what it needs.
@@ -370,6 +375,7 @@ class _Carrier:
             "name": self.pipeline.name,
             "project": str(project.folder),
             "work": str(work),
+            "top": str(self._folder / "work"),
             "store": str(project.store),
             "values": str(self._folder / "values"),
             "quiet": [str(project.own)],

@@ -9,9 +9,12 @@ from __future__ import annotations
 import os
 import stat
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-__all__ = ["mirror"]
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+__all__ = ["beside", "mirror"]
 
 _LEFT_OUT: Final = frozenset({
     ".git", ".pilotline", "__pycache__", ".ipynb_checkpoints", "node_modules", ".venv", "venv", ".tox", ".mypy_cache",
@@ -52,6 +55,30 @@ def mirror(project: Path, work: Path) -> None:
                 clone(Path(path), here / name)
             elif size is None or not share_blocks(Path(path), here / name):
                 _link(path, here / name)
+
+
+def beside(project: Path, inputs: Iterable[Path], top: Path) -> Path:
+    """Where the mirror of a project belongs below ``top``, so that paths which lead out of it lead to what they name.
+
+    What is named there stands there as a link.
+
+    Args:
+        project: the project's folder.
+        inputs: what the run reads, of the project or not.
+        top: a folder of the run.
+    """
+    project = Path(os.path.normpath(project))
+    named = {Path(os.path.normpath(each)) for each in inputs}
+    # A link to a folder around the project would lead from its mirror back into it. Folders before what is in them.
+    outside = [each for each in named if not each.is_relative_to(project) and not project.is_relative_to(each)]
+    outside.sort(key=lambda each: len(each.parts))
+    root = Path(os.path.commonpath([project, *(each.parent for each in outside)]))
+    work = top / project.relative_to(root)
+    for each in outside:
+        link = top / each.relative_to(root)
+        link.parent.mkdir(parents=True, exist_ok=True)
+        _link(str(each), link)
+    return work
 
 
 def _size(path: str) -> int | None:
