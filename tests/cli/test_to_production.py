@@ -92,6 +92,11 @@ def test_a_notebook_goes_to_production(tmp_path, lies, monkeypatch):
         "merge",
         "origin/land/regions",
     )
+    git(ci, "push", "-q")
+    # The analyst has it by what the landing said.
+    git(lab, "add", "-f", *landed["to_add"])
+    git(lab, "pull", "-q", "--ff-only")
+    assert git(lab, "diff", "--name-only", "origin/main") == ""
     # In a folder the lake is where the factory is; in Postgres and S3 it is everywhere.
     home = tmp_path / "factory"
     if lies == "folder":

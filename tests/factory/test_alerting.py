@@ -183,17 +183,55 @@ def test_what_was_over_before_anybody_was_told_needs_no_message(past):
     assert [alert.closed is not None for alert in past.alerting.lately()] == [True]
 
 
-def order(past: Past, pipeline: str, state: str, *, run: int | None = None, because: str = "") -> None:
+def order(
+    past: Past, pipeline: str, state: str, *, run: int | None = None, because: str = "", partition: str = ""
+) -> None:
     now = datetime.now(UTC).isoformat(timespec="microseconds")
     with past.database.writing() as tx:
         tx.execute(
             "INSERT INTO factory_order (id, pipeline, project, release_id, onto, parameters, partition_value, key, priority,"
             " due, origin, schedule, attempts, owner, fresh, state, submitted, ended, run, because)"
-            " VALUES (:id, :pipeline, 'p', '', 'main', '{}', '', '', 0, :now, 'person', '', 3, 'bob', 0, :state, :now,"
+            " VALUES (:id, :pipeline, 'p', '', 'main', '{}', :partition, '', 0, :now, 'person', '', 3, 'bob', 0, :state, :now,"
             " :ended, :run, :because)",
             id=now, pipeline=pipeline, state=state, now=now, ended=None if state == "waiting" else now, run=run,
-            because=because,
+            because=because, partition=partition,
         )  # fmt: skip
+
+
+def test_a_partition_that_failed_is_told_though_the_next_ones_were_made(past):
+    def backfilled(partition: str, state: str) -> int:
+        because = "" if state == "done" else "PL310: step read raised KeyError"
+        run = past.run("daily", "published" if state == "done" else "failed", because=because)
+        order(past, "daily", state, run=run, because=because, partition=partition)
+        return run
+
+    backfilled("2026-01-01", "done")
+    backfilled("2026-01-02", "failed")
+    assert past.told() == [["daily failed (run-2): PL310: step read raised KeyError"]]
+    backfilled("2026-01-03", "dead")
+    backfilled("2026-01-04", "done")
+    (told,) = past.told()
+    assert sorted(told) == [
+        (
+            "daily (partitions) failed: 2026-01-02 and 1 more, by order-2: PL310: step read raised KeyError;"
+            " pilotline backfill daily --failed makes them again"
+        ),
+        "daily runs again",
+    ]
+    # Once and not a flood: more of the same is no news, nor is one of several that was made.
+    backfilled("2026-01-05", "failed")
+    backfilled("2026-01-06", "done")
+    backfilled("2026-01-02", "done")
+    assert past.told() == []
+    # By hand, with the partition as a parameter, is as good as by an order; another partition is not.
+    for value in ("2026-01-05", "2026-01-04", "2026-01-03"):
+        assert past.told() == []
+        number = past.run("daily", "published")
+        with past.database.writing() as tx:
+            tx.execute(
+                "UPDATE run SET parameters = :told WHERE number = :run", told=json.dumps({"day": value}), run=number
+            )
+    assert past.told() == [["daily (partitions) runs again"]]
 
 
 def test_a_run_that_is_tried_again_is_no_alert_and_no_recovery(past):

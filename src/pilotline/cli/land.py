@@ -122,13 +122,14 @@ def _print(landing: Landing, out: Out) -> None:
         out.say(out.styled(f"  not signed: {landing.unsigned}", "yellow"))
         sign = f"git switch {landing.branch} && git commit --amend --no-edit -S"
         out.say(out.styled(f"  to sign it: {sign}", "yellow"))
-    if landing.pushed:
-        out.say(f"  pushed to {landing.pushed}: open a pull request for {landing.branch}")
-        out.say("  after the merge: pilotline deploy, unless the CI does it")
-        return
-    out.say(f"  next: git push -u origin {landing.branch}")
     # Git merges nothing over files that it does not know, not even the same.
     added = f"git add -f {' '.join(shlex.quote(f':/{path}') for path in landing.to_add)} && " if landing.to_add else ""
+    if landing.pushed:
+        out.say(f"  pushed to {landing.pushed}: open a pull request for {landing.branch}")
+        out.say(f"  after the merge: {added}git pull")
+        out.say("  and pilotline deploy, unless the CI does it")
+        return
+    out.say(f"  next: git push -u origin {landing.branch}")
     out.say(f"  or here: {added}git merge {landing.branch} && pilotline deploy")
 
 

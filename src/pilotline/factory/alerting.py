@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from statistics import median
 from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, TypeAlias
 
@@ -295,6 +295,7 @@ class Alerting:
             if pipeline in usual and took > max(usual[pipeline] * _TIMES, usual[pipeline] + _MORE):
                 because = f"{name} has been running for {_span(took)}, it takes {_span(usual[pipeline])} else"
                 yield _Problem(kind="long", subject=f"run-{number}", owner=author, because=because, run=f"run-{number}")
+        yield from _failed_partitions(tx)
         for promise in promises:
             yield from _late(tx, promise, now)
         for each in latencies(tx, now):
@@ -328,6 +329,23 @@ def _failure(tx: Session, pipeline: PipelineOf, rows: Sequence[tuple[Any, ...]],
         return None
     number, _, because, author, _, _ = rows[0]
     return _Problem(kind="failed", subject=said, owner=author, because=_first(because), run=f"run-{number}")
+
+
+def _failed_partitions(tx: Session) -> Iterable[_Problem]:
+    """Partitions that failed and were not made since, of each pipeline as one problem: a backfill may have many."""
+    found: dict[PipelineOf, list[tuple[Any, ...]]] = {}
+    for row in tx.execute(SQL["partitions_failed"]):
+        project, name, value, _, _, _, ended = row
+        since = tx.execute(SQL["published_since"], pipeline=PurePosixPath(name).stem, ended=ended)
+        if not any(value in map(str, json.loads(parameters).values()) for (parameters,) in since):
+            found.setdefault(PipelineOf(project=project, name=name), []).append(row)
+    for pipeline, rows in found.items():
+        _, name, value, number, owner, because, _ = rows[0]
+        more = f" and {len(rows) - 1} more" if len(rows) > 1 else ""
+        yield _Problem(
+            kind="failed", subject=f"{pipeline.said_among(found)} (partitions)", owner=owner,
+            because=f"{value}{more}, by order-{number}: {_first(because)}; pilotline backfill {name} --failed makes them again",
+        )  # fmt: skip
 
 
 def _first(text: str) -> str:

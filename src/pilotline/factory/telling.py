@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from pilotline.factory.alerting import NotDelivered
 from pilotline.factory.channels import post_json
 from pilotline.run.openlineage import as_lines, events_of
 
@@ -50,8 +51,14 @@ def tell_runs(records: Records, lake: CatalogReader, namespace: str, to: str, *,
                 return Told(runs=runs, events=count, last=last)
             events = events_of(run, records, lake, namespace)
             if to.startswith(("http://", "https://")):
-                for event in events:
-                    post_json(to, event, bearer=variables["OPENLINEAGE_API_KEY"])
+                try:
+                    for event in events:
+                        post_json(to, event, bearer=variables["OPENLINEAGE_API_KEY"])
+                except NotDelivered as error:
+                    raise NotDelivered(
+                        f"{error.message}; {runs} runs were told before",
+                        try_next=f"pilotline lineage --openlineage ADDRESS --since {last}", last=last, runs=runs, **error.facts,
+                    ) from error  # fmt: skip
             else:
                 with Path(to).open("a", encoding="utf-8") as file:
                     file.write(as_lines(events))

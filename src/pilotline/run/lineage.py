@@ -189,11 +189,6 @@ def _in_order(nodes: Mapping[str, Node], edges: Sequence[tuple[str, str]]) -> Gr
 
 
 _STYLE: Final = """
-:root{--ground:#f6f7f9;--card:#fff;--ink:#18222d;--dim:#66758a;--line:#dfe5ec;color-scheme:light dark}
-@media (prefers-color-scheme:dark){:root{--ground:#12171e;--card:#1a212b;--ink:#e5ebf2;--dim:#93a1b3;--line:#2c3644}}
-body{margin:0;background:var(--ground);color:var(--ink);font:15px/1.5 ui-sans-serif,system-ui,sans-serif}
-main{max-width:1200px;margin:0 auto;padding:36px 22px}h1{font-size:26px;margin:0 0 4px}p{color:var(--dim);margin:0 0 18px}
-section{background:var(--card);border:1px solid var(--line);border-radius:12px;padding:18px 20px;overflow-x:auto}
 .graph{font:13px ui-sans-serif,system-ui,sans-serif}.graph text{text-anchor:middle;fill:var(--ink)}
 .graph .below{font-size:11px;fill:var(--dim)}.graph rect{fill:var(--card);stroke:var(--dim);stroke-width:1.2}
 .graph .table rect{stroke:#5b9b74;stroke-width:1.6}.graph .pipeline rect{stroke:#2467b3;stroke-width:1.6}
@@ -205,10 +200,9 @@ def lineage_page(table: str, above: Tree, below: Tree) -> str:
     """One HTML file that needs nothing else."""
     from html import escape
 
+    from pilotline.lake.diff_page import framed
+
     title = f"Lineage of {table}"
-    return (
-        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>'
-        f'<meta name="viewport" content="width=device-width, initial-scale=1"><style>{_STYLE}</style></head><body><main>'
-        f"<h1>{escape(title)}</h1><p>What it was made of, left; what is made of it, right. Tables green, pipelines blue.</p>"
-        f"<section>{svg(graph_of_tables(above, below), styled=False)}</section></main></body></html>"
-    )
+    said = "What it was made of, left; what is made of it, right. Tables green, pipelines blue."
+    drawn = f"<section>{svg(graph_of_tables(above, below), styled=False)}</section>"
+    return framed(title, f"<h1>{escape(title)}</h1><p>{said}</p>", drawn, style=_STYLE)

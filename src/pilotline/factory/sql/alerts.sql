@@ -109,3 +109,22 @@ WITH RECURSIVE name (pipeline) AS (
     FROM name WHERE name.pipeline IS NOT NULL
 )
 SELECT '', pipeline FROM name WHERE pipeline IS NOT NULL;
+
+-- partitions_failed --
+-- Partitions whose last order has failed, and after which the pipeline did others: its own last order does not tell of them.
+SELECT o.project, o.pipeline, o.partition_value, o.number, o.owner, o.because, o.ended FROM factory_order AS o
+WHERE o.state IN ('failed', 'dead') AND o.partition_value <> '' AND o.onto = 'main'
+AND NOT EXISTS (
+    SELECT 1 FROM factory_order AS l
+    WHERE l.pipeline = o.pipeline AND l.project = o.project AND l.onto = o.onto AND l.number > o.number
+    AND l.partition_value = o.partition_value AND l.state IN ('done', 'failed', 'dead')
+)
+AND o.number < (
+    SELECT max(l.number) FROM factory_order AS l
+    WHERE l.pipeline = o.pipeline AND l.project = o.project AND l.onto = o.onto AND l.state IN ('done', 'failed', 'dead')
+)
+ORDER BY o.pipeline, o.project, o.partition_value;
+
+-- published_since --
+SELECT parameters FROM run
+WHERE pipeline = :pipeline AND onto = 'main' AND state = 'published' AND ended > :ended;

@@ -5,6 +5,7 @@ from __future__ import annotations
 from html import escape
 from typing import TYPE_CHECKING, Final
 
+from pilotline.lake.diff_page import framed
 from pilotline.run.columns.edges import ANY
 
 if TYPE_CHECKING:
@@ -21,11 +22,7 @@ _GAP_X: Final = 110
 _GAP_Y: Final = 26
 _LETTER: Final = 7.2
 _STYLE: Final = """
-:root{--ground:#f6f7f9;--card:#fff;--ink:#18222d;--dim:#66758a;--line:#dfe5ec;color-scheme:light dark}
-@media (prefers-color-scheme:dark){:root{--ground:#12171e;--card:#1a212b;--ink:#e5ebf2;--dim:#93a1b3;--line:#2c3644}}
-body{margin:0;background:var(--ground);color:var(--ink);font:15px/1.5 ui-sans-serif,system-ui,sans-serif}
-main{max-width:1400px;margin:0 auto;padding:36px 22px}h1{font-size:26px;margin:0 0 4px}p{color:var(--dim);margin:0 0 18px}
-section{background:var(--card);border:1px solid var(--line);border-radius:12px;padding:18px 20px;overflow-x:auto;margin:0 0 18px}
+main{max-width:1400px}
 svg{font:13px ui-sans-serif,system-ui,sans-serif}svg text{fill:var(--ink)}svg .kind{fill:var(--dim);font-size:11px}
 svg rect{fill:var(--card);stroke:var(--dim);stroke-width:1.2}svg .table rect{stroke:#5b9b74;stroke-width:1.6}
 svg .asked{font-weight:700;fill:#2467b3}svg path{fill:none;stroke:#2467b3;stroke-width:1.5}
@@ -49,13 +46,11 @@ def columns_page(above: ColumnTree, below: ColumnTree) -> str:
     hidden = [*_hidden(above), *_hidden(below)]
     listed = "".join(f"<li>{escape(each)}</li>" for each in dict.fromkeys(hidden))
     said = f"<section><h2>Not shown</h2><ul>{listed}</ul></section>" if listed else ""
-    return (
-        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>'
-        f'<meta name="viewport" content="width=device-width, initial-scale=1"><style>{_STYLE}</style></head><body><main>'
+    head = (
         f"<h1>{escape(title)}</h1><p>What it was made of, left; what is made of it, right. Lines: values went along;"
         f" dashed: it decided something, such as which rows there are.</p>"
-        f"<section>{_svg((above.source, above.column), edges)}</section>{said}</main></body></html>"
     )
+    return framed(title, head, f"<section>{_svg((above.source, above.column), edges)}</section>{said}", style=_STYLE)
 
 
 def _links(tree: ColumnTree) -> Iterator[tuple[ColumnTree, Link]]:
