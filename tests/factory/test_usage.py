@@ -139,7 +139,8 @@ def test_reads_that_came_at_once_are_counted_together_and_none_is_lost(shop):
     assert Usage(lake.database).ever()["shop.totals"][0] == 800
 
 
-SAMPLE = re.compile(r'^(pilotline_[a-z_]+)(?:\{([a-z]+)="((?:[^"\\]|\\.)*)"\})? (\S+)$')
+LABEL = r'[a-z]+="((?:[^"\\]|\\.)*)"'
+SAMPLE = re.compile(rf"^(pilotline_[a-z_]+)(?:\{{(?:project=\"[^\"]*\",)?{LABEL}\}})? (\S+)$")
 
 
 def samples(text: str) -> dict[tuple[str, str], float]:
@@ -157,7 +158,7 @@ def samples(text: str) -> dict[tuple[str, str], float]:
             match = SAMPLE.fullmatch(line)
             assert match, line
             assert match[1] == typed
-            found[match[1], match[3] or ""] = float(match[4])
+            found[match[1], match[2] or ""] = float(match[3])
     return found
 
 

@@ -79,7 +79,8 @@ def test_a_killed_worker_is_taken_over_within_a_lease_and_ten_seconds_behind_the
 def test_a_worker_that_is_stopped_for_two_leases_and_woken_publishes_nothing(shop: Shop, who: str, meanwhile: str):
     shop.pipeline("slow", 3)
     number = shop.submit("slow")
-    shop.pause(1.0)
+    # The step that goes on then takes longer than what is left of the lease.
+    shop.pause(2.5)
     first = shop.worker("--once", "--json", lease=2)
     until(lambda: len(shop.marked("slow")) >= 2)
     stopped = family(first.pid) if who == "all" else [first.pid]

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import subprocess
+import sys
 import time
 from textwrap import dedent
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pilotline.cli.main import main
+from pilotline.lab.ci import run_tests
 from pilotline.run.opening import open_lake_here
 
 if TYPE_CHECKING:
@@ -312,3 +314,13 @@ def test_the_proof_that_landed_with_a_module_stands_until_module_or_lock_is_anot
     shop.write("explore.lock", lock)
     shop.edit("explore.py", "float(totals", "1 + float(totals")
     assert proof_of(module) == "edited since"
+
+
+def test_tests_see_the_module_as_it_is_though_it_changed_in_the_same_second(tmp_path):
+    module, tests = tmp_path / "daily.py", tmp_path / "test_daily.py"
+    for number in (3, 4):
+        module.write_text(f"def one():\n    return {number}\n")
+        tests.write_text(f"import daily\n\n\ndef test_one():\n    assert daily.one() == {number}\n")
+        os.utime(module, (1_700_000_000, 1_700_000_000))
+        found = run_tests(module, sys.executable)
+        assert (found.outcome, found.passed) == ("passed", 1), found.said

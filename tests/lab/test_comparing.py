@@ -53,7 +53,7 @@ name = "pandas"
 version = "2.2.0"
 
 [[package]]
-name = "rich"
+name = "ruff"
 version = "13.0.0"
 """
 
@@ -150,7 +150,7 @@ def test_packages_schedule_checks_parameters_tables_and_files_are_told(project):
 def test_a_package_that_a_pipeline_does_not_use_computes_nothing_again(project):
     project.edit("uv.lock", "13.0.0", "14.0.0")
     found = compare(project.folder, "one")
-    assert [each.name for each in found.packages] == ["rich"]
+    assert [each.name for each in found.packages] == ["ruff"]
     assert found.pipelines == ()
 
 
@@ -172,7 +172,7 @@ def test_new_gone_and_unreadable_pipelines_are_told(project):
 @pytest.mark.parametrize(
     ("name", "text", "versions"),
     [
-        ("uv.lock", LOCK, {"pandas": "2.2.0", "rich": "13.0.0"}),
+        ("uv.lock", LOCK, {"pandas": "2.2.0", "ruff": "13.0.0"}),
         ("pylock.toml", '[[packages]]\nname = "Pandas"\nversion = "2.2.0"\n', {"pandas": "2.2.0"}),
         (
             "requirements.txt",

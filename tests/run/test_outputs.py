@@ -382,6 +382,7 @@ def test_the_report_shows_what_differs_and_needs_nothing_from_elsewhere(project:
         "Numbers",
         "Checks",
         "Time",
+        "Figures",
         "Parameters",
         "Environment",
     ]

@@ -6,6 +6,7 @@ with what stands there now. What is found is one value, which pages and terminal
 
 from __future__ import annotations
 
+import glob
 import json
 import subprocess
 import tempfile
@@ -408,6 +409,9 @@ def run_tests(module: Path, python: str, *, pytest: Path | None = None) -> Tests
     path = module.with_name(f"test_{module.name}")
     if not path.is_file():
         return Tests(outcome="none")
+    # What was compiled of a text of the same second and length would be taken for this one's.
+    for compiled in (module.parent / "__pycache__").glob(f"{glob.escape(module.stem)}.*.pyc"):
+        compiled.unlink(missing_ok=True)
     began = time.perf_counter()
     with tempfile.TemporaryDirectory(prefix="pilotline-") as place:
         results = Path(place) / "results.xml"
