@@ -477,7 +477,8 @@ def test_a_promise_that_is_none_is_refused(said):
         contract_of({"tables": {"totals": {"fresh": said}}}, namespace="shop", path="explore.toml")
 
 
-def test_the_command_goes_on_looking_until_it_is_stopped(tmp_path, web):
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+def test_the_command_goes_on_looking_until_it_is_stopped(tmp_path, web, how):
     past = Past(tmp_path, None)
     (tmp_path / "pilotline.toml").write_text(
         f'namespace = "shop"\n[alerts]\nwebhook = "http://127.0.0.1:{web.server_address[1]}/hook"\n'
@@ -491,7 +492,7 @@ def test_the_command_goes_on_looking_until_it_is_stopped(tmp_path, web):
                 assert time.monotonic() < until
                 time.sleep(0.05)
     finally:
-        looking.send_signal(signal.SIGINT)
+        looking.send_signal(how)
     assert looking.wait(30) == 0
     assert [document["alerts"][0]["subject"] for _, _, document in web.received] == ["explore", "weekly"]
 

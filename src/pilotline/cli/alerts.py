@@ -8,10 +8,11 @@ Each problem is told once, and its end once, by the channels that [alerts] in th
 
 from __future__ import annotations
 
-import time
-from contextlib import nullcontext, suppress
+import signal
+from contextlib import contextmanager, nullcontext, suppress
 from datetime import UTC, datetime
 from pathlib import Path
+from threading import Event
 from typing import TYPE_CHECKING
 
 from pilotline.cli.arguments import seconds
@@ -19,6 +20,7 @@ from pilotline.domain.errors import PilotlineError, UsageError
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
+    from collections.abc import Generator
 
     from pilotline.cli.terminal import Out
     from pilotline.factory.alerting import Channel
@@ -57,15 +59,14 @@ def run(args: Namespace, out: Out) -> int:
     sent = 0
     if args.every is not None and not args.send:
         raise UsageError("--every belongs to --send", try_next="pilotline alerts --send --every 60")
-    with suppress(KeyboardInterrupt):
+    with _told_to_stop() if args.every else nullcontext(Event()) as stopped:
         while args.send:
             # Read anew: contracts change while this goes on. A database that is away for a while comes back.
             with suppress(PilotlineError) if args.every else nullcontext():
                 alerting.look(promises_of(project), channels)
                 sent += alerting.deliver(channels)
-            if args.every is None:
+            if args.every is None or stopped.wait(args.every):
                 break
-            time.sleep(args.every)
     found = alerting.lately() if args.all else alerting.open()
     for one in found:
         word = "recovered" if one.closed else "opened"
@@ -76,6 +77,18 @@ def run(args: Namespace, out: Out) -> int:
         {"alerts": [one.as_json() for one in found], "sent": sent, "channels": [each.name for each in channels]}
     )
     return 0
+
+
+@contextmanager
+def _told_to_stop() -> Generator[Event]:
+    """Set by Ctrl-C and SIGTERM, also where whoever started this lets it ignore Ctrl-C, as a shell does in the background."""
+    stopped = Event()
+    before = [(number, signal.signal(number, lambda *_: stopped.set())) for number in (signal.SIGTERM, signal.SIGINT)]
+    try:
+        yield stopped
+    finally:
+        for number, handler in before:
+            signal.signal(number, handler)
 
 
 def _test(channels: tuple[Channel, ...], out: Out) -> int:
