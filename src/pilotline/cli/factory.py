@@ -6,6 +6,7 @@ with `pilotline worker`, and several factories may run at once. Ctrl-C lets the 
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,7 @@ from pilotline.cli.serve import add_listening, refuse_what_cannot_serve, served_
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Generator, Mapping, Sequence
     from threading import Event
 
     from pilotline.cli.terminal import Out
@@ -146,7 +147,6 @@ def _once_it_answers(what: Callable[[], int], teller: _Teller) -> int:
 
 def _forget(kept: Kept, lake: Lake, stopped: Event, teller: _Teller) -> None:
     """Let go of old orders and lines, at once and then every hour."""
-    from pilotline.domain.errors import PilotlineError
     from pilotline.factory.forgetting import forget
     from pilotline.factory.ledger import Ledger
     from pilotline.run.logs import Logs
@@ -155,13 +155,22 @@ def _forget(kept: Kept, lake: Lake, stopped: Event, teller: _Teller) -> None:
     Records(lake.database)
     ledger, logs = Ledger(lake.database), Logs(lake.database)
     while not stopped.is_set():
-        try:
+        with _or_later(teller, "what is too old is let go later"):
             forget(kept, ledger, logs)
-        except PilotlineError as error:
-            teller.warn(f"{error.code}: {error.message}")
-        except Exception as error:  # in an hour it may well succeed
-            teller.warn(f"{type(error).__name__}: {error}; what is too old is let go later")
         stopped.wait(_HOUSE)
+
+
+@contextmanager
+def _or_later(teller: _Teller, said: str) -> Generator[None]:
+    """Do something that is done again and again: whatever is wrong is told, and the next time it may well succeed."""
+    from pilotline.domain.errors import PilotlineError
+
+    try:
+        yield
+    except PilotlineError as error:
+        teller.warn(f"{error.code}: {error.message}")
+    except Exception as error:
+        teller.warn(f"{type(error).__name__}: {error}; {said}")
 
 
 def _schedule_folder(project: Project, schedules: Schedules, releases: Releases, lake: Lake) -> int:
@@ -203,15 +212,12 @@ def _tell_lineage(project: Project, lake: Lake, stopped: Event, teller: _Teller)
         return
     emitters = {project.namespace: Emitter(target, lake.database, lake, project.namespace)}
     while not stopped.wait(_LINEAGE):
-        try:
+        with _or_later(teller, "OpenLineage events are told later"):
             for name, left in waiting_by_project(lake.database).items():
-                emitter = emitters.setdefault(name, emitters.get(name) or Emitter(target, lake.database, lake, name))
+                if name not in emitters:
+                    emitters[name] = Emitter(target, lake.database, lake, name)
                 if left:
-                    emitter.catch_up(heard=teller.warn)
-        except PilotlineError as error:
-            teller.warn(f"{error.code}: {error.message}")
-        except Exception as error:  # the next time it may well succeed
-            teller.warn(f"{type(error).__name__}: {error}; OpenLineage events are told later")
+                    emitters[name].catch_up(heard=teller.warn)
 
 
 def _alert(project: Project, lake: Lake, stopped: Event, teller: _Teller) -> None:
@@ -227,13 +233,9 @@ def _alert(project: Project, lake: Lake, stopped: Event, teller: _Teller) -> Non
         return
     alerting = Alerting(lake.database)
     while not stopped.wait(_ALERTS):
-        try:
+        with _or_later(teller, "owners are told later"):
             alerting.look(promises_of(project), channels)
             alerting.deliver(channels)
-        except PilotlineError as error:
-            teller.warn(f"{error.code}: {error.message}")
-        except Exception as error:  # whatever it is, the next look may well succeed
-            teller.warn(f"{type(error).__name__}: {error}; owners are told later")
 
 
 class _Teller:

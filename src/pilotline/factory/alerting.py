@@ -308,7 +308,7 @@ def _pipelines(tx: Session) -> tuple[PipelineOf, ...]:
     run = pipelines_run(tx)
     released = {PipelineOf(project=project, name=name) for project, name in tx.execute(SQL["pipelines_ordered"])}
     known = {each.name for each in (*run, *released)}
-    folders = {PipelineOf(project="", name=name) for _, name in tx.execute(SQL["folders_ordered"]) if name not in known}
+    folders = {PipelineOf(project="", name=name) for (name,) in tx.execute(SQL["folders_ordered"]) if name not in known}
     return tuple(sorted({*run, *released, *folders}))
 
 

@@ -9,7 +9,7 @@ import socket
 import threading
 import time
 from contextlib import contextmanager, suppress
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from pilotline import __version__
@@ -69,16 +69,15 @@ class Attendance:
             return ()
         self._again = time.monotonic() + self._lease.total_seconds() / _TIMES
         with self._database.writing() as tx:
-            now = tx.execute(SQL["clock"])[0][0]
-            until = datetime.fromisoformat(now) + self._lease
-            tx.execute(SQL["forget_gone"], now=now)
+            now = tx.now()
+            tx.execute(SQL["forget_gone"], now=time_text(now))
             tx.execute(
                 SQL["attend"],
                 name=self._name,
                 version=__version__,
                 knows=self._knows,
-                now=now,
-                until=time_text(until),
+                now=time_text(now),
+                until=time_text(now + self._lease),
             )
         return self._database.finish_upgrade()
 

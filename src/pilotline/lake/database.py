@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
+from abc import ABC, abstractmethod
 from contextlib import contextmanager
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final, Protocol
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
     from pilotline.lake.bells import Bell, Topic
     from pilotline.lake.migrating import Process
 
-__all__ = ["Database", "Session", "SqliteDatabase", "named_statements"]
+__all__ = ["Database", "Session", "SqliteDatabase", "Versioned", "named_statements"]
 
 
 class Session:
@@ -120,30 +121,31 @@ class Database(Protocol):
         ...
 
 
-class SqliteDatabase:
-    """A SQLite file in WAL that several processes and threads share.
+class Versioned(ABC):
+    """What both databases do alike about the versions of their tables.
 
     Args:
-        path: of the file; it and its folder are made at first use.
-        wait: seconds to wait for another process's write.
+        words: what the databases say differently in scripts, as this one says it.
     """
 
-    def __init__(self, path: Path, *, wait: float = 60.0) -> None:
-        self.path = path
-        self._wait = wait
-        self._local = threading.local()
+    def __init__(self, words: Mapping[str, str]) -> None:
+        self._words = words
+        #: Component -> its scripts, and whether its tables were seen to be brought forward.
         self._migrations: dict[str, tuple[Sequence[Path], bool]] = {"database": (MIGRATIONS, False)}
         self._lock = threading.Lock()
 
     @property
+    @abstractmethod
     def where(self) -> str:
-        """The file."""
-        return str(self.path)
+        """See ``Database.where``."""
 
-    @property
-    def exists(self) -> bool:
-        """Whether the file is there."""
-        return self.path.exists()
+    @abstractmethod
+    def reading(self) -> AbstractContextManager[Session]:
+        """See ``Database.reading``."""
+
+    @abstractmethod
+    def writing(self) -> AbstractContextManager[Session]:
+        """See ``Database.writing``."""
 
     def register(self, component: str, migrations: Sequence[Path]) -> None:
         """Say which scripts, one a version, make the tables of a component; run at the next use where missing."""
@@ -159,6 +161,46 @@ class SqliteDatabase:
             self._migrations = {name: (scripts, False) for name, (scripts, _) in self._migrations.items()}
         with self.reading() as tx:
             return processes_waited_for(tx, {name: scripts for name, (scripts, _) in self._migrations.items()})
+
+    def versions(self) -> dict[str, int]:
+        """See ``Database.versions``."""
+        with self.reading() as tx:
+            return dict(tx.execute("SELECT component, version FROM schema_version ORDER BY component"))
+
+    def step_back(self, component: str, version: int) -> None:
+        """See ``Database.step_back``."""
+        migrations, _ = self._migrations[component]
+        with self.writing() as tx:
+            undo(tx, migrations, component, version, self.where, self._words)
+
+    def _refuse_if_too_new(self, oldest: Sequence[tuple[Any, ...]]) -> None:
+        """Refuse tables that do not serve this code any more, by the oldest code that they serve."""
+        refuse_too_new(oldest, {name: len(scripts) for name, (scripts, _) in self._migrations.items()}, self.where)
+
+
+class SqliteDatabase(Versioned):
+    """A SQLite file in WAL that several processes and threads share.
+
+    Args:
+        path: of the file; it and its folder are made at first use.
+        wait: seconds to wait for another process's write.
+    """
+
+    def __init__(self, path: Path, *, wait: float = 60.0) -> None:
+        self.path = path
+        self._wait = wait
+        self._local = threading.local()
+        super().__init__(_WORDS)
+
+    @property
+    def where(self) -> str:
+        """The file."""
+        return str(self.path)
+
+    @property
+    def exists(self) -> bool:
+        """Whether the file is there."""
+        return self.path.exists()
 
     @contextmanager
     def reading(self) -> Generator[Session, None, None]:
@@ -190,17 +232,6 @@ class SqliteDatabase:
         except BaseException:
             connection.rollback()
             raise
-
-    def versions(self) -> dict[str, int]:
-        """See ``Database.versions``."""
-        with self.reading() as tx:
-            return dict(tx.execute("SELECT component, version FROM schema_version ORDER BY component"))
-
-    def step_back(self, component: str, version: int) -> None:
-        """See ``Database.step_back``."""
-        migrations, _ = self._migrations[component]
-        with self.writing() as tx:
-            undo(tx, migrations, component, version, self.where, _WORDS)
 
     def bell(self, *_: Topic) -> Bell:
         """What rings when anything was committed."""
@@ -241,7 +272,7 @@ class SqliteDatabase:
 
     def _refuse_too_new(self, connection: sqlite3.Connection) -> None:
         if oldest := connection.execute(OLDEST).fetchall():
-            refuse_too_new(oldest, {name: len(scripts) for name, (scripts, _) in self._migrations.items()}, self.where)
+            self._refuse_if_too_new(oldest)
 
     def _migrate(self, connection: sqlite3.Connection, component: str) -> None:
         scripts, _ = self._migrations[component]

@@ -16,27 +16,21 @@ from contextlib import contextmanager, suppress
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
-from pilotline.lake.database import Session
+from pilotline.lake.database import Session, Versioned
 from pilotline.lake.errors import DatabaseUnreachable, LakeBusy
 from pilotline.lake.migrating import (
-    MIGRATIONS,
     OLDEST,
     advance,
     make,
     may_advance,
-    processes_waited_for,
-    refuse_too_new,
-    undo,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping, Sequence
-    from pathlib import Path
 
     import psycopg
 
     from pilotline.lake.bells import Bell, Topic
-    from pilotline.lake.migrating import Process
 
 __all__ = ["PostgresDatabase"]
 
@@ -67,7 +61,7 @@ _AGAIN: Final = 2.0
 _PARAMETER = re.compile(r"(?<![:\w]):([a-z_]\w*)")
 
 
-class PostgresDatabase:
+class PostgresDatabase(Versioned):
     """A Postgres database that several hosts share.
 
     Args:
@@ -81,8 +75,7 @@ class PostgresDatabase:
         self._wait = wait
         self._idle = idle
         self._local = threading.local()
-        self._migrations: dict[str, tuple[Sequence[Path], bool]] = {"database": (MIGRATIONS, False)}
-        self._lock = threading.Lock()
+        super().__init__(_WORDS)
         self._opened: list[tuple[int, psycopg.Connection]] = []
 
     def __del__(self) -> None:
@@ -102,21 +95,6 @@ class PostgresDatabase:
         connection = self._open()
         with self._as_lake_errors():
             return _known(connection)
-
-    def register(self, component: str, migrations: Sequence[Path]) -> None:
-        """Say which scripts, one a version, make the tables of a component; run at the next use where missing."""
-        with self._lock:
-            self._migrations[component] = (tuple(migrations), False)
-
-    def finish_upgrade(self) -> tuple[Process, ...]:
-        """See ``Database.finish_upgrade``."""
-        there = self.versions()
-        if all(there.get(name, 0) >= len(scripts) for name, (scripts, _) in self._migrations.items()):
-            return ()  # Asked every few seconds by all that work, and nearly always so.
-        with self._lock:
-            self._migrations = {name: (scripts, False) for name, (scripts, _) in self._migrations.items()}
-        with self.reading() as tx:
-            return processes_waited_for(tx, {name: scripts for name, (scripts, _) in self._migrations.items()})
 
     @contextmanager
     def reading(self) -> Generator[Session, None, None]:
@@ -148,17 +126,6 @@ class PostgresDatabase:
             _roll_back(connection)
             raise
 
-    def versions(self) -> dict[str, int]:
-        """See ``Database.versions``."""
-        with self.reading() as tx:
-            return dict(tx.execute("SELECT component, version FROM schema_version ORDER BY component"))
-
-    def step_back(self, component: str, version: int) -> None:
-        """See ``Database.step_back``."""
-        migrations, _ = self._migrations[component]
-        with self.writing() as tx:
-            undo(tx, migrations, component, version, self.where, _WORDS)
-
     def bell(self, *topics: Topic) -> Bell:
         """What rings when one of these was announced."""
         return _Bell(self._connect, topics)
@@ -180,7 +147,7 @@ class PostgresDatabase:
         while cursor.nextset():
             pass
         if oldest := cursor.fetchall():
-            refuse_too_new(oldest, {name: len(scripts) for name, (scripts, _) in self._migrations.items()}, self.where)
+            self._refuse_if_too_new(oldest)
 
     def _connection(self) -> psycopg.Connection:
         connection = self._open()

@@ -108,7 +108,7 @@ WITH RECURSIVE name (pipeline) AS (
     SELECT (SELECT min(o.pipeline) FROM factory_order AS o WHERE o.pipeline > name.pipeline)
     FROM name WHERE name.pipeline IS NOT NULL
 )
-SELECT '', pipeline FROM name WHERE pipeline IS NOT NULL;
+SELECT pipeline FROM name WHERE pipeline IS NOT NULL;
 
 -- partitions_failed --
 -- Partitions whose last order has failed, and after which the pipeline did others: its own last order does not tell of them.

@@ -1,6 +1,3 @@
--- clock --
-SELECT at FROM database_clock;
-
 -- version_of --
 SELECT version FROM schema_version WHERE component = :component;
 
