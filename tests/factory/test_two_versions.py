@@ -206,8 +206,7 @@ def test_an_old_worker_that_slept_through_the_upgrade_publishes_nothing_and_ends
     old = versions.worker(new=False)
     workers.until(lambda: len(shop.marked("p")) > 1)
     asleep = workers.family(old.pid)
-    for pid in asleep:
-        os.kill(pid, signal.SIGSTOP)
+    workers.stop_between_writes(shop, asleep)
     versions.worker(new=True)
     # It is taken for gone after its lease.
     workers.until(lambda: versions.taken_away)

@@ -13,7 +13,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.factory.workers import Shop, family, lives, settled, until
+from tests.factory.workers import Shop, family, lives, settled, stop_between_writes, until
 
 from pilotline.factory.fulfilling import fulfil
 
@@ -84,8 +84,7 @@ def test_a_worker_that_is_stopped_for_two_leases_and_woken_publishes_nothing(sho
     first = shop.worker("--once", "--json", lease=2)
     until(lambda: len(shop.marked("slow")) >= 2)
     stopped = family(first.pid) if who == "all" else [first.pid]
-    for pid in stopped:
-        os.kill(pid, signal.SIGSTOP)
+    stop_between_writes(shop, stopped)
     shop.pause(0)
     if meanwhile == "another":
         shop.worker(lease=30)

@@ -12,6 +12,7 @@ from collections import Counter
 from contextlib import suppress
 from pathlib import Path
 from textwrap import dedent
+from threading import Thread
 
 from pilotline.domain.orders import Ask
 from pilotline.factory.ledger import Ledger
@@ -145,6 +146,27 @@ def family(pid: int) -> list[int]:
             for task in Path(f"/proc/{one}/task").iterdir():
                 waiting += [int(each) for each in (task / "children").read_text().split()]
     return found
+
+
+def stop_between_writes(shop: Shop, pids: list[int]) -> None:
+    """Stop processes as a starved machine does. Who is stopped within a transaction holds up all others, so not there."""
+    while True:
+        for pid in pids:
+            os.kill(pid, signal.SIGSTOP)
+        writer = Thread(target=_write_nothing, args=(shop,))
+        writer.start()
+        writer.join(1)
+        if not writer.is_alive():
+            return
+        for pid in reversed(pids):
+            os.kill(pid, signal.SIGCONT)
+        writer.join()
+
+
+def _write_nothing(shop: Shop) -> None:
+    with shop.lake.database.writing():
+        pass
+    shop.lake.database.close()
 
 
 def lives(pid: int) -> bool:

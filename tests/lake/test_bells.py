@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import resource
 import threading
 import time
 from contextlib import suppress
@@ -70,6 +72,28 @@ def test_what_was_announced_while_nobody_waited_is_heard(lake, bell):
     thread.join()
     assert rung(bell, 5) < 1
     bell.close()
+    assert rung(bell, 5) < 1
+
+
+@pytest.fixture
+def many_open_files():
+    """More than the 1 024 that `select` can count."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft < 4096:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (4096, hard))
+    opened = [os.open(os.devnull, os.O_RDONLY) for _ in range(1100)]
+    yield opened
+    for descriptor in opened:
+        os.close(descriptor)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def test_a_process_with_many_open_files_hears_too(lake, bell, many_open_files):
+    assert len(many_open_files) > 1024
+    assert bell.wait(5)
+    assert rung(bell, 0.1) is None
+    thread = later(lambda: publish(lake), 0)
+    thread.join()
     assert rung(bell, 5) < 1
 
 

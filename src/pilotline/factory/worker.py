@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 import os
 import secrets
-import select
+import selectors
 import signal
 import socket
 import sys
@@ -248,9 +248,9 @@ class _Attempt:
 
     def ended(self, wait: float) -> bool:
         """Whether the process has ended; waits a little for it."""
-        with suppress(InterruptedError):
-            ready, _, _ = select.select([self._pipe], [], [], wait)
-            if ready:
+        with suppress(InterruptedError), selectors.DefaultSelector() as ears:
+            ears.register(self._pipe, selectors.EVENT_READ)
+            if ears.select(wait):
                 self._told += os.read(self._pipe, 1 << 16)
                 if not self._told:
                     time.sleep(wait)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import re
-import select
+import selectors
 import threading
 import time
 from contextlib import contextmanager, suppress
@@ -301,14 +301,16 @@ class _Bell:
     @staticmethod
     def _heard(connection: psycopg.Connection, seconds: float) -> bool:
         pgconn, end, heard = connection.pgconn, time.monotonic() + seconds, False
-        while not heard:
-            # A goodbye of the server's is something to read, too; the next time it is an error.
-            readable, _, _ = select.select([pgconn.socket], [], [], max(0.0, end - time.monotonic()))
-            if not readable:
-                return False
-            pgconn.consume_input()
-            while pgconn.notifies() is not None:
-                heard = True
+        # Not `select`, which knows no descriptor above 1 023: a process that holds many files open listens all the same.
+        with selectors.DefaultSelector() as ears:
+            ears.register(pgconn.socket, selectors.EVENT_READ)
+            while not heard:
+                # A goodbye of the server's is something to read, too; the next time it is an error.
+                if not ears.select(max(0.0, end - time.monotonic())):
+                    return False
+                pgconn.consume_input()
+                while pgconn.notifies() is not None:
+                    heard = True
         return True
 
 
