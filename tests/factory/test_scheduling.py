@@ -181,7 +181,7 @@ def test_a_scheduler_goes_on_until_it_is_stopped(lake):
     while len(heard) < 2 and time.monotonic() < end:
         time.sleep(0.05)
     stopped.set()
-    thread.join(10)
+    thread.join(60)
     assert not thread.is_alive()
     assert len(ids(ledger)) >= 2
 
