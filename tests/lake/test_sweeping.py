@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+from collections import Counter
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -15,6 +17,8 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, rule
 
 from pilotline.domain.access import Scope
 from pilotline.domain.tables import Append, Replace, TableName
+from pilotline.lake import sweeping
+from pilotline.lake.database import Session
 from pilotline.lake.errors import Expired, LakeDamaged
 from pilotline.lake.inspecting import inspect_lake
 from pilotline.lake.lake import open_lake
@@ -124,6 +128,92 @@ def test_files_of_a_writer_that_died_go_after_a_while(lake):
     assert sweep(lake, now=later(0.5), do=True).files == ()
     assert [each.path for each in sweep(lake, now=later(2), do=True).files] == ["tables/sales/orphan.parquet"]
     assert numbers(lake) == [1]
+
+
+class WrongClock:
+    """A host's clock that is wrong by so much."""
+
+    def __init__(self, wrong):
+        self.wrong = wrong
+
+    def now(self, zone):
+        return datetime.now(zone) + self.wrong
+
+
+def let_clocks_be_wrong(lake, monkeypatch, host, database, storage):
+    """Each of the three by so many days; the storage's also for what was written."""
+    monkeypatch.setattr(sweeping, "datetime", WrongClock(timedelta(days=host)))
+    now, files = Session.now, lake.storage.files
+    monkeypatch.setattr(Session, "now", lambda tx: now(tx) + timedelta(days=database))
+    monkeypatch.setattr(
+        lake.storage,
+        "files",
+        lambda under="tables": [
+            replace(each, modified=each.modified + timedelta(days=storage)) for each in files(under)
+        ],
+    )
+
+
+@pytest.mark.parametrize("wrong", [(400, 0, 0), (0, 400, 0), (-400, 0, 0), (0, -400, 0), (0, 0, -400), (400, 400, 0)])
+def test_a_clock_that_is_wrong_lets_nothing_go_that_is_young_by_another(lake, monkeypatch, wrong):
+    land(lake, 1)
+    land(lake, 2)
+    with lake.storage.io(()).new_output(f"{lake.storage.root}/tables/sales/being-written.parquet").create() as file:
+        file.write(b"in a moment it has a name")
+    there = {each.path for each in lake.storage.files()}
+    with monkeypatch.context() as wrongly:
+        let_clocks_be_wrong(lake, wrongly, *wrong)
+        for _ in range(2):
+            swept = sweep(lake, keep=timedelta(days=30), grace=timedelta(days=1), do=True)
+            assert (swept.given_up, swept.files) == ((), ())
+            assert swept.clocks_apart > timedelta(days=399)
+    assert {each.path for each in lake.storage.files()} == there
+    assert numbers(lake, "main~1") == [1]
+
+
+def test_what_is_given_up_while_a_clock_is_behind_has_its_grace_when_it_is_right_again(lake, monkeypatch):
+    land(lake, 1)
+    land(lake, 2)
+    with monkeypatch.context() as wrongly:
+        let_clocks_be_wrong(lake, wrongly, 0, -400, 0)
+        assert len(sweep(lake, keep=timedelta(days=-500), do=True).given_up) == 1
+    assert sweep(lake, keep=NOW, grace=timedelta(hours=23), now=later(0.9), do=True).files == ()
+    assert sum(each.path.endswith(".parquet") for each in sweep(lake, keep=NOW, now=later(1.1), do=True).files) == 1
+
+
+def test_asking_the_storage_for_its_time_leaves_nothing(lake):
+    land(lake, 1)
+    before = {each.path for each in lake.storage.files()}
+    assert sweep(lake, do=True).clocks_apart < timedelta(minutes=1)
+    assert {each.path for each in lake.storage.files()} == before
+
+
+def reads(lake, monkeypatch):
+    """Counts how often each file is opened from now on."""
+    counted = Counter()
+    new_input = lake.files.io.new_input
+    monkeypatch.setattr(
+        lake.files.io, "new_input", lambda location: (counted.update([location]), new_input(location))[1]
+    )
+    return counted
+
+
+def test_each_manifest_is_read_once_however_many_commits_share_it(lake, monkeypatch):
+    commits = 40
+    lake.create_branch("mine")
+    for number in range(commits):
+        lake.write("mine", ORDERS, pa.table({"n": [number]}), Append())
+    lake.files._load.cache_clear()
+    manifests = [each.path for each in lake.storage.files() if each.path.endswith("-m0.avro")]
+    assert commits <= len(manifests) <= commits + 2
+    for look in (lambda: sweep(lake, do=True), lambda: inspect_lake(lake)):
+        with monkeypatch.context() as counting:
+            counted = reads(lake, counting)
+            look()
+        assert max(counted.values()) == 1
+        assert sum(location.endswith("-m0.avro") for location in counted) == len(manifests)
+        # Besides, of each commit its metadata and its list of manifests, where these were not read before.
+        assert sum(counted.values()) <= len(manifests) + 2 * commits
 
 
 def test_a_state_that_was_given_up_can_neither_be_branched_from_nor_come_back(lake):
@@ -276,6 +366,16 @@ class Sweeping(RuleBasedStateMachine):
             needed = {self.lake.resolve(branch.name).id for branch in self.lake.branches()}
             needed |= {branch.base for branch in self.lake.branches()} | set(self.tags.values())
             self.held = {commit: rows for commit, rows in self.held.items() if commit in needed}
+        self.all_that_must_be_is_readable()
+        self.nothing_is_damaged()
+
+    @rule(right=st.integers(0, 2), others=st.tuples(st.integers(-400, 400), st.integers(-400, 400)))
+    def sweep_while_one_clock_is_right(self, right, others):
+        # A storage that is ahead is so for its files too, and these are young.
+        wrong = [*others[:right], 0, *others[right:]]
+        with pytest.MonkeyPatch.context() as wrongly:
+            let_clocks_be_wrong(self.lake, wrongly, *wrong)
+            sweep(self.lake, keep=timedelta(days=30), do=True)
         self.all_that_must_be_is_readable()
         self.nothing_is_damaged()
 

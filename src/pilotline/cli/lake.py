@@ -30,6 +30,8 @@ HELP = "look whether all files are there; remove what nothing needs; see or step
 _SPAN = re.compile(r"(\d+(?:\.\d+)?)\s*(min|h|d)")
 _UNITS = {"min": "minutes", "h": "hours", "d": "days"}
 _SHOWN = 10
+#: Clocks that are further apart than this are worth a word.
+_APART = timedelta(minutes=1)
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -159,6 +161,11 @@ def _sweep(lake: Lake, args: Namespace, out: Out) -> int:
     out.say(f"{plural(len(found.given_up), 'state')} of tables {word} (nothing has needed them for {args.keep})")
     word = "removed" if args.do else "would be removed"
     out.say(f"{plural(len(found.files), 'file')} {word}, {_bytes(found.size)}; {plural(found.files_kept, 'file')} stay")
+    if found.clocks_apart > _APART:
+        out.say(
+            f"  the clocks of this host, the database and the storage are {_whole_seconds(found.clocks_apart)} apart;"
+            " what is young by one of them stayed"
+        )
     if not args.do and (found.given_up or found.files):
         out.say("  next: pilotline lake sweep --do")
     out.document(
@@ -169,6 +176,7 @@ def _sweep(lake: Lake, args: Namespace, out: Out) -> int:
             ],
             "files": [{"path": each.path, "bytes": each.size} for each in found.files],
             "files_kept": found.files_kept,
+            "clocks_apart_seconds": round(found.clocks_apart.total_seconds(), 3),
         }
     )
     return 0
@@ -179,6 +187,10 @@ def _span(text: str) -> timedelta:
     if found is None:
         raise UsageError(f"'{text}' is no span of time: write 30d, 24h or 90min.", try_next="pilotline lake --help")
     return timedelta(**{_UNITS[found[2]]: float(found[1])})
+
+
+def _whole_seconds(span: timedelta) -> timedelta:
+    return timedelta(seconds=round(span.total_seconds()))
 
 
 def _bytes(size: int) -> str:

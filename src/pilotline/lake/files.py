@@ -100,6 +100,8 @@ class Part:
     size: int | None = None
     #: Of a data file.
     rows: int | None = None
+    #: Of a manifest: the rows of all data files that it lists.
+    listed_rows: int | None = None
 
 
 class Files:
@@ -495,8 +497,13 @@ class Files:
             file.spec_id = metadata.default_spec_id  # a manifest would say it
         return self.read(metadata, (FileScanTask(file) for file in files), columns)
 
-    def parts(self, location: str, seen: set[str] | None = None) -> Iterator[Part]:
-        """The other files that a state is made of; what manifests in ``seen`` list is left out, and they are added to it.
+    def parts(self, location: str, seen: dict[str, int] | None = None) -> Iterator[Part]:
+        """The other files that a state is made of, each manifest after what it lists.
+
+        Args:
+            location: of the state's metadata.
+            seen: manifests that need not be read again, with the rows of the data files that they list: these files are
+                left out. Those that are read are added, so that states that share manifests read each once.
 
         Raises:
             LakeDamaged: one that lists others is not there or cannot be read.
@@ -504,25 +511,34 @@ class Files:
         snapshot = self.load(location).current_snapshot()
         if snapshot is None:
             return
+        seen = {} if seen is None else seen
         yield self._part(snapshot.manifest_list)
         try:
             with self.storage.errors():
                 for manifest in snapshot.manifests(self.io):
-                    yield self._part(manifest.manifest_path, size=manifest.manifest_length)
-                    if seen is not None and manifest.manifest_path in seen:
-                        continue
-                    if seen is not None:
-                        seen.add(manifest.manifest_path)
-                    for entry in manifest.fetch_manifest_entry(self.io):
-                        file = entry.data_file
-                        rows = file.record_count if manifest.content == 0 else None
-                        yield self._part(file.file_path, size=file.file_size_in_bytes, rows=rows)
+                    if manifest.manifest_path not in seen:
+                        listed = list(self._listed(manifest))
+                        yield from listed
+                        seen[manifest.manifest_path] = sum(part.rows or 0 for part in listed)
+                    yield self._part(
+                        manifest.manifest_path,
+                        size=manifest.manifest_length,
+                        listed_rows=seen[manifest.manifest_path],
+                    )
         except (OSError, ValueError) as error:
             raise _damaged(location, error) from error
 
-    def _part(self, written: str, *, size: int | None = None, rows: int | None = None) -> Part:
+    def _listed(self, manifest: ManifestFile) -> Iterator[Part]:
+        for entry in manifest.fetch_manifest_entry(self.io):
+            file = entry.data_file
+            rows = file.record_count if manifest.content == 0 else None
+            yield self._part(file.file_path, size=file.file_size_in_bytes, rows=rows)
+
+    def _part(
+        self, written: str, *, size: int | None = None, rows: int | None = None, listed_rows: int | None = None
+    ) -> Part:
         path = self._here(written)[len(self.storage.root) + 1 :]
-        return Part(path=path, written=written, size=size, rows=rows)
+        return Part(path=path, written=written, size=size, rows=rows, listed_rows=listed_rows)
 
     def count_rows(self, path: str) -> int:
         """The rows that a data file says it has; -1 where it cannot be read."""

@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pilotline.domain.errors import PilotlineError
+from pilotline.lake.errors import LakeDamaged
 from pilotline.lake.ledger import SQL
 from pilotline.lake.sweeping import states
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from pilotline.lake.files import Files
+    from pilotline.lake.files import Files, Part
     from pilotline.lake.lake import Lake
     from pilotline.lake.storage import StoredFile
     from pilotline.lake.sweeping import State
@@ -69,6 +69,7 @@ def inspect_lake(lake: Lake, *, deep: bool = False, progress: Callable[[str], No
     newest = _newest(known)
     named: set[str] = set()
     looked: set[str] = set()
+    read: dict[str, int] = {}
     for state in known:
         if state.location in looked:
             continue
@@ -77,7 +78,7 @@ def inspect_lake(lake: Lake, *, deep: bool = False, progress: Callable[[str], No
         current = newest.get((state.branch_id, str(state.table))) == state.location
         problems += [
             Problem(what=what, mend=_mend(state, current=current), table=str(state.table), path=path)
-            for what, path in _wrong(lake.files, state, there, named, deep=deep)
+            for what, path in _wrong(lake.files, state, there, named, read, deep=deep)
         ]
     unnamed = tuple(each for path, each in there.items() if path not in named)
     return Inspection(problems=tuple(problems), states=len(looked), files=len(named), unnamed=unnamed)
@@ -94,34 +95,47 @@ def _mend(state: State, *, current: bool) -> str:
 
 
 def _wrong(
-    files: Files, state: State, there: Mapping[str, StoredFile], named: set[str], *, deep: bool
+    files: Files,
+    state: State,
+    there: Mapping[str, StoredFile],
+    named: set[str],
+    read: dict[str, int],
+    *,
+    deep: bool,
 ) -> Iterator[tuple[str, str]]:
-    """What is wrong with a state: in words, and with which file. Files in ``named`` were looked at; the others are added."""
+    """What is wrong with a state: in words, and with which file.
+
+    Files in ``named`` were looked at, and manifests in ``read`` were read; the others are added.
+    """
     named.add(state.location)
     if state.location not in there:
         yield f"{state.location} is gone, which says what {state.table} was", state.location
         return
+    rows = 0
     try:
-        parts = list(files.parts(state.location))
-    except PilotlineError as error:
+        for part in files.parts(state.location, read):
+            rows += part.listed_rows or 0
+            if part.path not in named:
+                named.add(part.path)
+                yield from _wrong_file(files, state, part, there.get(part.path), deep=deep)
+    except LakeDamaged as error:
         yield error.message, state.location
         return
-    for part in parts:
-        if part.path in named:
-            continue
-        named.add(part.path)
-        found = there.get(part.path)
-        if found is None:
-            yield f"{part.path} is gone, which holds {_held(part.rows)} of {state.table}", part.path
-        elif part.size is not None and found.size != part.size:
-            yield f"{part.path} has {found.size} bytes and should have {part.size}", part.path
-        elif deep and part.rows is not None:
-            counted = files.count_rows(part.path)
-            if counted != part.rows:
-                yield f"{part.path} has {counted} rows and should have {part.rows}", part.path
-    rows = sum(part.rows or 0 for part in parts)
     if rows != state.rows:
         yield f"the files of {state.table} have {rows} rows, the catalog says {state.rows}", state.location
+
+
+def _wrong_file(
+    files: Files, state: State, part: Part, found: StoredFile | None, *, deep: bool
+) -> Iterator[tuple[str, str]]:
+    if found is None:
+        yield f"{part.path} is gone, which holds {_held(part.rows)} of {state.table}", part.path
+    elif part.size is not None and found.size != part.size:
+        yield f"{part.path} has {found.size} bytes and should have {part.size}", part.path
+    elif deep and part.rows is not None:
+        counted = files.count_rows(part.path)
+        if counted != part.rows:
+            yield f"{part.path} has {counted} rows and should have {part.rows}", part.path
 
 
 def _held(rows: int | None) -> str:

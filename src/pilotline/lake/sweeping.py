@@ -3,10 +3,15 @@
 A state is needed where a branch in use, a tag, or any moment of the last days sees it. Those that are not are given up
 in one transaction, and only what was given up a while ago loses its files: so whoever has one open reads it to its end,
 and whoever is writing has time to name what was written. Only this module removes files.
+
+Three clocks have a say: the database's, by which commits are timed; the storage's, by which files are; and this host's. What
+is judged is judged by the one that is furthest behind, what is noted is noted by the one that is furthest ahead: so where
+one of them is wrong, things stay longer than they must, and never shorter.
 """
 
 from __future__ import annotations
 
+import secrets
 from bisect import bisect_left
 from collections import defaultdict
 from dataclasses import dataclass, replace
@@ -24,13 +29,15 @@ if TYPE_CHECKING:
     from pilotline.lake.database import Session
     from pilotline.lake.files import Files
     from pilotline.lake.lake import Lake
-    from pilotline.lake.storage import StoredFile
+    from pilotline.lake.storage import Storage, StoredFile
 
 __all__ = ["State", "Sweep", "named_files", "states", "sweep"]
 
 #: How long a state can be read after it was the newest, and how long files stay that nothing names.
 KEEP: Final = timedelta(days=30)
 GRACE: Final = timedelta(hours=24)
+#: Where the storage is asked for its time; one that is left there goes as any file without a name does.
+_PROBES: Final = "tables/.clock"
 _LONG_AGO: Final = datetime.min.replace(tzinfo=UTC)
 
 
@@ -58,6 +65,8 @@ class Sweep:
     files: tuple[StoredFile, ...]
     #: Of those that stay.
     files_kept: int
+    #: How far apart the clocks were.
+    clocks_apart: timedelta
     done: bool
 
     @property
@@ -75,16 +84,17 @@ def sweep(
         lake: which.
         keep: how long a state can be read after another took its place.
         grace: how long files stay after their state was given up, or after they were written without a name.
-        now: the time that it counts from.
+        now: the time that it counts from, in place of what the clocks say.
         do: without it nothing is changed; what is said then counts states that would be given up as gone long ago.
 
     Raises:
         LakeDamaged: a state that is needed cannot be read, so what it needs is not known; nothing was removed.
     """
-    now = now or datetime.now(UTC)
+    clocks = _clocks(lake, do=do) if now is None else (now,)
+    earliest, latest = min(clocks), max(clocks)
     with lake.database.writing() if do else lake.database.reading() as tx:
         known = states(tx)
-        needed = _needed(tx, now - keep)
+        needed = _needed(tx, earliest - keep)
         unneeded = {each for each in known if each.expired is None and not _is_needed(each, needed)}
         for each in unneeded if do else ():
             tx.execute(
@@ -93,16 +103,16 @@ def sweep(
                 namespace=each.table.namespace,
                 name=each.table.name,
                 from_seq=each.from_seq,
-                at=ledger.time_text(now),
+                at=ledger.time_text(latest),
             )
     reached("sweep-given-up")
-    since = now if do else _LONG_AGO
+    since = latest if do else _LONG_AGO
     after = [replace(each, expired=since) if each in unneeded else each for each in known]
     named = named_files(
-        lake.files, {each.location for each in after if each.expired is None or now - each.expired < grace}
+        lake.files, {each.location for each in after if each.expired is None or earliest - each.expired < grace}
     )
     found = list(lake.storage.files())
-    lost = [each for each in found if each.path not in named and now - each.modified >= grace]
+    lost = [each for each in found if each.path not in named and earliest - each.modified >= grace]
     if do:
         lake.storage.remove(each.path for each in lost)
     reached("sweep-removed")
@@ -110,7 +120,29 @@ def sweep(
     given_up = tuple(
         {each.location: each for each in known if each in unneeded and each.location not in alive}.values()
     )
-    return Sweep(given_up=given_up, files=tuple(lost), files_kept=len(found) - len(lost), done=do)
+    return Sweep(
+        given_up=given_up,
+        files=tuple(lost),
+        files_kept=len(found) - len(lost),
+        clocks_apart=latest - earliest,
+        done=do,
+    )
+
+
+def _clocks(lake: Lake, *, do: bool) -> tuple[datetime, ...]:
+    """What the clocks say: this host's, the database's and, where something may be written there, the storage's."""
+    with lake.database.reading() as tx:
+        clocks = (datetime.now(UTC), tx.now())
+    return (*clocks, _time_of(lake.storage)) if do else clocks
+
+
+def _time_of(storage: Storage) -> datetime:
+    """The storage's clock: the time that it gives a file that is written now."""
+    folder = f"{_PROBES}/{secrets.token_hex(8)}"
+    storage.write(f"{folder}/probe", b"what time is it?")
+    (probe,) = storage.files(folder)
+    storage.remove([probe.path])
+    return probe.modified
 
 
 def states(tx: Session) -> list[State]:
@@ -136,7 +168,8 @@ def named_files(files: Files, locations: Iterable[str]) -> set[str]:
         LakeDamaged: one cannot be read.
     """
     named: set[str] = set()
-    seen: set[str] = set()
+    # States share manifests, so each is read once, however many states there are.
+    seen: dict[str, int] = {}
     for location in locations:
         named.add(location)
         named.update(part.path for part in files.parts(location, seen))
