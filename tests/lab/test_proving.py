@@ -79,8 +79,10 @@ def prover_of(case: Case, folder: Path) -> Iterator[Prover]:
             cells=notebook.code, python=Path(sys.executable), scratch=scratch, allow=case.allow, timeout=120,
             progress=lambda _: None,
         )  # fmt: skip
-        yield prover
-        prover.close()
+        try:
+            yield prover
+        finally:
+            prover.close()
 
 
 def prove(case: Case, folder: Path, *, full: bool = True) -> Proof:

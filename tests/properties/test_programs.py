@@ -12,6 +12,7 @@ import os
 import subprocess
 import sys
 import tempfile
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -96,12 +97,7 @@ def test_what_is_lifted_from_a_program_gives_what_the_program_gives(truth, warme
         assert "error" not in expected, expected
         raw = [{"cell_type": "code", "metadata": {}, "source": one, "outputs": []} for one in program.cells]
         book = read_book(folder, raw)
-        with scratch_for(book) as scratch:
-            prover = Prover(
-                cells=book.code, python=Path(sys.executable), scratch=scratch, allow=(), timeout=60.0,
-                progress=lambda _: None,
-            )  # fmt: skip
-            prover._warmed.update(warmed)
+        with scratch_for(book) as scratch, prover_with(warmed, book.code, scratch) as prover:
             answer, _ = prover.record(tuple(program.wanted))
             assert answer["error"] is None, answer["error"]
             prover.was_recorded(tuple(program.wanted), answer)
@@ -125,6 +121,21 @@ def test_what_is_lifted_from_a_program_gives_what_the_program_gives(truth, warme
             event(f"because {proof.problem[:60] or proof.outputs[0].why[:60]}")
             if MANY and not proof.isolated_only:
                 pytest.fail(f"{proof.problem} {[one.why for one in proof.outputs]}\n{lifted.source}")
+
+
+@contextmanager
+def prover_with(warmed, cells, scratch):
+    """A prover that begins with processes that others warmed, and leaves those to them."""
+    prover = Prover(
+        cells=cells, python=Path(sys.executable), scratch=scratch, allow=(), timeout=60.0, progress=lambda _: None
+    )
+    prover._warmed.update(warmed)
+    try:
+        yield prover
+    finally:
+        for key in warmed:
+            del prover._warmed[key]
+        prover.close()
 
 
 def read_book(folder: Path, raw: list[dict]):
