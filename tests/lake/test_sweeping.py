@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+import threading
+import time
 from collections import Counter
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -17,9 +19,9 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, rule
 
 from pilotline.domain.access import Scope
 from pilotline.domain.tables import Append, Replace, TableName
-from pilotline.lake import sweeping
+from pilotline.lake import ledger, sweeping
 from pilotline.lake.database import Session
-from pilotline.lake.errors import Expired, LakeDamaged
+from pilotline.lake.errors import Expired, LakeDamaged, SweptMeanwhile
 from pilotline.lake.inspecting import inspect_lake
 from pilotline.lake.lake import open_lake
 from pilotline.lake.storage import s3_place
@@ -30,6 +32,7 @@ ORDERS = TableName("sales", "orders")
 DAYS = TableName("sales", "days")
 NOW = timedelta(0)
 LONG = timedelta(days=400)
+_PAST = datetime(2020, 1, 1, tzinfo=UTC)
 
 
 @pytest.fixture(params=["folder", "services"])
@@ -186,6 +189,106 @@ def test_asking_the_storage_for_its_time_leaves_nothing(lake):
     before = {each.path for each in lake.storage.files()}
     assert sweep(lake, do=True).clocks_apart < timedelta(minutes=1)
     assert {each.path for each in lake.storage.files()} == before
+
+
+def at_point(monkeypatch, point, do):
+    """Do something when a change gets to a point of its way, once."""
+    left = [do]
+
+    def reached(found):
+        if found == point and left:
+            left.pop()()
+
+    for module in ("lake", "files"):
+        monkeypatch.setattr(f"pilotline.lake.{module}.reached", reached)
+
+
+def swept_by_another(lake):
+    """A sweep without any grace, in a thread of its own: it has a connection of its own."""
+
+    def do():
+        thread = threading.Thread(target=lambda: (sweep(lake, grace=NOW, do=True), lake.database.close()))
+        thread.start()
+        thread.join()
+
+    return do
+
+
+@pytest.mark.parametrize("point", ["data-written", "manifests-written", "metadata-written"])
+@pytest.mark.parametrize("mode", [Replace(), Append()])
+def test_a_write_whose_files_a_sweep_took_is_refused(lake, monkeypatch, point, mode):
+    land(lake, 1)
+    lake.create_branch("mine")
+    # On S3 a file is as old as the second in which it was written.
+    at_point(monkeypatch, point, lambda: (time.sleep(1.1), swept_by_another(lake)()))
+    with pytest.raises(SweptMeanwhile) as caught:
+        lake.write("mine", ORDERS, pa.table({"n": [2]}), mode)
+    assert caught.value.code == "PL347"
+    assert numbers(lake, "mine") == [1]
+    lake.write("mine", ORDERS, pa.table({"n": [3]}), Replace())
+    assert numbers(lake, "mine") == [3]
+    assert inspect_lake(lake, deep=True).problems == ()
+
+
+def test_a_rebase_whose_files_a_sweep_took_is_refused(lake, monkeypatch):
+    land(lake, 1)
+    lake.create_branch("mine")
+    lake.write("mine", ORDERS, pa.table({"n": [2]}), Append())
+    land(lake, 3, Append())
+    at_point(monkeypatch, "rebase-files-written", lambda: (time.sleep(1.1), swept_by_another(lake)()))
+    with pytest.raises(SweptMeanwhile):
+        lake.rebase("mine")
+    assert numbers(lake, "mine") == [1, 2]
+    lake.rebase("mine")
+    assert numbers(lake, "mine") == [1, 3, 2]
+
+
+def test_a_write_beside_a_sweep_that_took_others_files_is_done(lake, monkeypatch):
+    with lake.storage.io(()).new_output(f"{lake.storage.root}/tables/sales/orphan.parquet").create() as file:
+        file.write(b"left behind")
+    lake.create_branch("mine")
+    swept = []
+    at_point(
+        monkeypatch,
+        "metadata-written",
+        lambda: swept.append(ledger_notes(lake, ["tables/sales/orphan.parquet"])),
+    )
+    lake.write("mine", ORDERS, pa.table({"n": [2]}), Replace())
+    assert (swept, numbers(lake, "mine")) == ([None], [2])
+
+
+def ledger_notes(lake, paths):
+    with lake.transaction() as tx:
+        ledger.note_sweep(tx, tx.now(), paths)
+
+
+def test_a_write_that_outlasts_what_is_known_of_sweeps_is_refused(lake, monkeypatch):
+    lake.create_branch("mine")
+    at_point(monkeypatch, "metadata-written", lambda: [ledger_notes(lake, []) for _ in range(31)])
+    with pytest.raises(SweptMeanwhile):
+        lake.write("mine", ORDERS, pa.table({"n": [2]}), Replace())
+    with lake.database.reading() as tx:
+        assert tx.execute("SELECT count(*), max(id) FROM sweep") == [(30, 31)]
+
+
+def test_what_was_named_while_a_sweep_looked_stays(lake, monkeypatch):
+    land(lake, 1)
+    lake.create_branch("mine")
+    files = lake.storage.files
+
+    def listed(under="tables"):
+        found = list(files(under))
+        if under == "tables" and "mine" not in done:
+            done.append("mine")
+            lake.write("mine", ORDERS, pa.table({"n": [2]}), Append())
+            found = [replace(each, modified=_PAST) for each in files(under)]
+        return found
+
+    done = []
+    monkeypatch.setattr(lake.storage, "files", listed)
+    swept = sweep(lake, do=True)
+    assert (done, swept.files) == (["mine"], ())
+    assert numbers(lake, "mine") == [1, 2]
 
 
 def reads(lake, monkeypatch):

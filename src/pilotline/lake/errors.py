@@ -33,6 +33,7 @@ LakeError                    PL200
 ├── FilesElsewhere           PL248  other engines would look for files where the lake lay before
 ├── RowsWent                 PL249  more than added rows, where only those are asked for
 ├── NoRoom                   PL250  the disk is full, or may not be written to
+├── SweptMeanwhile           PL347  a sweep removed files of a write before it was done
 └── UpgradeWaits             PL591  processes of an older Pilotline are still at work
 """
 
@@ -79,6 +80,7 @@ __all__ = [
     "SchemaChanged",
     "StaleBranch",
     "StorageUnreachable",
+    "SweptMeanwhile",
     "Tainted",
     "UndoConflict",
     "UpgradeWaits",
@@ -225,6 +227,12 @@ class Expired(LakeError):
     """A sweep gave up the files of this state of a table."""
 
     code = "PL244"
+
+
+class SweptMeanwhile(LakeError):
+    """A sweep removed files of a write before it was done: they had no name for longer than the sweep's grace."""
+
+    code = "PL347"
 
 
 class BadLayout(LakeError):

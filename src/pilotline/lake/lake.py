@@ -18,7 +18,7 @@ from pilotline.lake import ledger, publishing
 from pilotline.lake.catalog import Compacted, Published, Written, namespace_in_use, no_namespace
 from pilotline.lake.crash import reached
 from pilotline.lake.database import SqliteDatabase
-from pilotline.lake.errors import BadBranch
+from pilotline.lake.errors import BadBranch, LakeDamaged, SweptMeanwhile
 from pilotline.lake.governing import plan_reading, pushed_down
 from pilotline.lake.ledger import SQL, CommitRow, Pointer
 from pilotline.lake.storage import LocalStorage, S3Storage
@@ -283,9 +283,11 @@ class Lake:
         may_be_new: bool = False,
     ) -> tuple[Commit, Staged]:
         """Stage a state of a table from the one that is there, and let the branch point at it; again where others were first."""
+        begun: int | None = None
         for turn in self._turns():
             with turn as held:
                 with self.database.reading() as tx:
+                    begun = ledger.last_sweep(tx) if begun is None else begun
                     row = ledger.writable(ledger.branch_row(tx, branch))
                     before = ledger.pointer_at(tx, row.id, row.head_seq, name)
                     if before is None and not may_be_new:
@@ -299,6 +301,7 @@ class Lake:
                     row = ledger.writable(ledger.branch_row(tx, branch))
                     if _place(ledger.pointer_at(tx, row.id, row.head_seq, name)) != _place(before):
                         continue  # another writer was first: see what it left
+                    self._refuse_swept(tx, begun, staged)
                     commit = ledger.add_commit(
                         tx, row.id, kind, author=author or self._somebody(), message=message, run=row.run
                     )
@@ -308,6 +311,25 @@ class Lake:
             reached("write-committed")
             return told, staged
         raise AssertionError  # The last turn is not overtaken.
+
+    def _refuse_swept(self, tx: Session, begun: int, staged: Staged) -> None:
+        """Refuse to name files that a sweep took, which it does when they have no name for too long.
+
+        Raises:
+            SweptMeanwhile: one of them went since the sweep numbered ``begun``.
+        """
+        swept = ledger.swept_since(tx, begun)
+        if swept is None or (swept and self._is_among(swept, staged.metadata_location)):
+            raise SweptMeanwhile(
+                "a sweep removed files of this write before it was done; nothing was changed",
+                try_next="write again; and let `pilotline lake sweep` have a --grace longer than any write takes",
+            )
+
+    def _is_among(self, swept: set[str], location: str) -> bool:
+        try:
+            return location in swept or any(part.path in swept for part in self.files.parts(location))
+        except LakeDamaged:
+            return True
 
     def _turns(self) -> Iterator[AbstractContextManager[Transaction | None]]:
         """The tries of a change that others may overtake: a few beside them, then one for which all others wait."""
@@ -468,6 +490,7 @@ class Lake:
         for turn in self._turns():
             with turn as held:
                 with self.database.reading() as tx:
+                    begun = ledger.last_sweep(tx)
                     row, _, changes = publishing.rebaseable(tx, branch)
                 joined = [change for change in changes if not change.untouched_there]
                 staged = {change.table: self._rebase_table(change) for change in joined}
@@ -476,6 +499,8 @@ class Lake:
                     again, onto, now = publishing.rebaseable(tx, branch)
                     if (again.id, again.head_seq, now) != (row.id, row.head_seq, changes):
                         continue
+                    for each in staged.values():
+                        self._refuse_swept(tx, begun, each)
                     moved = {
                         change.table: _pointer(change.table, staged[change.table])
                         if change.table in staged

@@ -32,7 +32,7 @@ from pilotline.lake.database import named_statements
 from pilotline.lake.errors import BadBranch, BranchNotOpen, Expired, NoSuchRef, ProtectedBranch, StaleBranch
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from pilotline.lake.catalog import Ref
     from pilotline.lake.database import Session
@@ -57,7 +57,7 @@ __all__ = [
 
 _SQL: Final = Path(__file__).parent / "sql"
 SQL: Final = named_statements(_SQL / "queries.sql")
-MIGRATIONS: Final = (_SQL / "schema_001.sql", _SQL / "schema_002.sql")
+MIGRATIONS: Final = (_SQL / "schema_001.sql", _SQL / "schema_002.sql", _SQL / "schema_003.sql")
 
 #: The row of main; the first that the schema inserts.
 MAIN_ID: Final = 1
@@ -68,6 +68,8 @@ _NO_TIME: Final = datetime.min.replace(tzinfo=UTC)
 
 Operation: TypeAlias = Literal["append", "replace", "drop"]
 
+#: Sweeps of which it is known what they removed.
+_SWEEPS_KEPT: Final = 30
 #: As a LIMIT: more than there can be.
 _ALL: Final = 2**62
 
@@ -595,6 +597,31 @@ def held(pointer: Pointer) -> Pointer:
             commit=pointer.commit,
         )
     return pointer
+
+
+# -- Sweeps ------------------------------------------------------------------------------------------------------------
+
+
+def last_sweep(tx: Session) -> int:
+    """The number of the last sweep that removed files; who begins to write remembers it."""
+    return tx.execute(SQL["last_sweep"])[0][0]
+
+
+def note_sweep(tx: Session, at: datetime, paths: Iterable[str]) -> None:
+    """Say which files are about to go; from here on nobody names them any more."""
+    tx.execute(SQL["note_sweep"], at=time_text(at), paths=json.dumps(list(paths)))
+    tx.execute(SQL["forget_sweeps"], kept=_SWEEPS_KEPT)
+
+
+def swept_since(tx: Session, last: int) -> set[str] | None:
+    """The files that went with the sweeps after one; None where that is so long ago that it is not known any more."""
+    rows = tx.execute(SQL["sweeps_since"], since=last)
+    if rows and rows[0][0] != last + 1:
+        return None
+    return {path for _, paths in rows for path in json.loads(paths)}
+
+
+# -- Namespaces --------------------------------------------------------------------------------------------------------
 
 
 def namespaces(tx: Session) -> dict[str, Namespace]:

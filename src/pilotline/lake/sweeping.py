@@ -2,7 +2,8 @@
 
 A state is needed where a branch in use, a tag, or any moment of the last days sees it. Those that are not are given up
 in one transaction, and only what was given up a while ago loses its files: so whoever has one open reads it to its end,
-and whoever is writing has time to name what was written. Only this module removes files.
+and whoever is writing has time to name what was written. Who takes longer than that is refused at the end: before files
+go, the catalog says which, and what it says is not named any more. Only this module removes files.
 
 Three clocks have a say: the database's, by which commits are timed; the storage's, by which files are; and this host's. What
 is judged is judged by the one that is furthest behind, what is noted is noted by the one that is furthest ahead: so where
@@ -113,7 +114,8 @@ def sweep(
     )
     found = list(lake.storage.files())
     lost = [each for each in found if each.path not in named and earliest - each.modified >= grace]
-    if do:
+    if do and lost:
+        lost = _fenced(lake, lost, {each.location for each in known}, latest)
         lake.storage.remove(each.path for each in lost)
     reached("sweep-removed")
     alive = {each.location for each in after if each.expired is None}
@@ -127,6 +129,16 @@ def sweep(
         clocks_apart=latest - earliest,
         done=do,
     )
+
+
+def _fenced(lake: Lake, lost: list[StoredFile], known: set[str], at: datetime) -> list[StoredFile]:
+    """Those of the files that nobody named since ``known`` was read; nobody will any more, however long he took to write."""
+    with lake.database.writing() as tx:
+        named = named_files(lake.files, {each.location for each in states(tx)} - known)
+        unnamed = [each for each in lost if each.path not in named]
+        if unnamed:
+            ledger.note_sweep(tx, at, (each.path for each in unnamed))
+    return unnamed
 
 
 def _clocks(lake: Lake, *, do: bool) -> tuple[datetime, ...]:

@@ -240,6 +240,18 @@ ORDER BY namespace, name, branch_id, from_seq;
 UPDATE pointer SET expired = :at
 WHERE branch_id = :branch_id AND namespace = :namespace AND name = :name AND from_seq = :from_seq;
 
+-- last_sweep --
+SELECT coalesce(max(id), 0) FROM sweep;
+
+-- note_sweep --
+INSERT INTO sweep (id, at, paths) SELECT coalesce(max(id), 0) + 1, :at, :paths FROM sweep;
+
+-- forget_sweeps --
+DELETE FROM sweep WHERE id <= (SELECT max(id) FROM sweep) - :kept;
+
+-- sweeps_since --
+SELECT id, paths FROM sweep WHERE id > :since ORDER BY id;
+
 -- states_without_commit --
 SELECT p.branch_id, p.namespace, p.name, p.from_seq FROM pointer AS p
 LEFT JOIN commit_log AS c ON c.branch_id = p.branch_id AND c.seq = p.from_seq
