@@ -8,16 +8,16 @@ lacked it would do something else than what was proven.
 from __future__ import annotations
 
 import posixpath
-import tempfile
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from pilotline.domain.errors import FactoryError
 from pilotline.factory.git import GitFailed, Repository
+from pilotline.lift.temporary import temporary_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+    from pathlib import Path
 
 __all__ = ["File", "LeadsOut", "NotInCommit", "committed_files", "submodule_files"]
 
@@ -237,8 +237,8 @@ def _contents(entries: Iterable[_Entry]) -> dict[_Entry, bytes]:
     found: dict[_Entry, bytes] = {}
     for (root, commit), wanted in by_tree.items():
         repository = Repository(root=root)
-        with tempfile.TemporaryDirectory(prefix="pilotline-git-") as scratch:
-            index, place, nowhere = str(Path(scratch) / "index"), Path(scratch) / "files", Path(scratch) / "nowhere"
+        with temporary_folder("git") as scratch:
+            index, place, nowhere = str(scratch / "index"), scratch / "files", scratch / "nowhere"
             nowhere.mkdir()
             repository.ask("read-tree", commit, index=index)
             repository.ask(

@@ -14,13 +14,13 @@ import os
 import re
 import shutil
 import subprocess
-import tempfile
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from pilotline.domain.errors import FactoryError, UsageError
+from pilotline.lift.temporary import temporary_folder
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Mapping
@@ -177,8 +177,8 @@ def lock_for(environment: Environment, modules: Iterable[str], *, more: Iterable
 
 
 def _compiled(environment: Environment, needed: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
-    with tempfile.TemporaryDirectory(prefix="pilotline-lock-") as scratch:
-        pins = Path(scratch) / "pins.in"
+    with temporary_folder("lock") as scratch:
+        pins = scratch / "pins.in"
         pins.write_text("".join(f"{name}=={version}\n" for name, version in needed.items()), encoding="utf-8")
         return uv(
             "pip", "compile", "--quiet", "--no-deps", "--generate-hashes", "--no-header", "--no-annotate",
@@ -371,7 +371,7 @@ def uv(*words: str, held: int | None = None) -> subprocess.CompletedProcess[str]
     left_out = {"VIRTUAL_ENV", "CONDA_PREFIX", "PYTHONPATH", "PYTHONHOME", "UV_PROJECT_ENVIRONMENT"}
     env = {name: value for name, value in os.environ.items() if name not in left_out}
     # From a folder that is no project's, so that only what the user and the machine set counts.
-    with tempfile.TemporaryDirectory(prefix="pilotline-uv-") as nowhere:
+    with temporary_folder("uv") as nowhere:
         return subprocess.run(
             [find_uv(), *words],
             capture_output=True,

@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import re
 import subprocess
-import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from pilotline.domain.errors import FactoryError, UsageError
+from pilotline.lift.temporary import temporary_folder
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -275,8 +275,8 @@ class Repository:
     def _tree(self, base: str | None, files: Mapping[str, bytes]) -> str:
         """A tree of a commit's files and these."""
         modes = self._set("core.fileMode") or self.maybe("config", "--get", "core.fileMode") is None
-        with tempfile.TemporaryDirectory(prefix="pilotline-git-") as scratch:
-            index = str(Path(scratch) / "index")
+        with temporary_folder("git") as scratch:
+            index = str(scratch / "index")
             if base:
                 self.ask("read-tree", base, index=index)
             listed = self.ask("ls-files", "--stage", "-z", index=index).split("\0")

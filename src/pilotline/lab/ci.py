@@ -9,7 +9,6 @@ from __future__ import annotations
 import glob
 import json
 import subprocess
-import tempfile
 import time
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -23,6 +22,7 @@ from pilotline.domain.errors import PilotlineError, UsageError
 from pilotline.domain.tables import MergeOn, TableName
 from pilotline.factory.environments import Environments, Lock, lock_path
 from pilotline.lab.evidence import digest_of, read_evidence
+from pilotline.lift.temporary import temporary_folder
 from pilotline.run.usage import Usage
 
 if TYPE_CHECKING:
@@ -413,8 +413,8 @@ def run_tests(module: Path, python: str, *, pytest: Path | None = None) -> Tests
     for compiled in (module.parent / "__pycache__").glob(f"{glob.escape(module.stem)}.*.pyc"):
         compiled.unlink(missing_ok=True)
     began = time.perf_counter()
-    with tempfile.TemporaryDirectory(prefix="pilotline-") as place:
-        results = Path(place) / "results.xml"
+    with temporary_folder("tests") as place:
+        results = place / "results.xml"
         behind = f"import runpy, sys; sys.path.append({str(pytest)!r}); runpy.run_module('pytest', run_name='__main__')"
         start = ["-m", "pytest"] if pytest is None else ["-c", behind]
         command = [python, *start, "-q", "-p", "no:cacheprovider", f"--junitxml={results}", str(path)]

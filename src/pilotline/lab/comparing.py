@@ -10,7 +10,6 @@ import io
 import re
 import subprocess
 import tarfile
-import tempfile
 import tomllib
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -23,6 +22,7 @@ from pilotline.domain.pipelines import Constant, FromParameter, FromResult
 from pilotline.domain.tables import describe_mode
 from pilotline.factory.environments import BadLock, Lock, lock_path
 from pilotline.lab.ci import NoBase
+from pilotline.lift.temporary import temporary_folder
 from pilotline.run.digests import ABSENT, Digests
 from pilotline.run.environment import choose_python, environment_of
 from pilotline.run.projects import Project, every_module
@@ -150,9 +150,9 @@ def _taken_out(folder: Path, ref: str) -> Generator[Path]:
             try_next="git log --oneline, for what there is",
             base=ref,
         )
-    with tempfile.TemporaryDirectory(prefix="pilotline-") as place:
+    with temporary_folder("state") as place:
         # The same name: without any settings it is that of the tables' namespace.
-        into = Path(place) / folder.name
+        into = place / folder.name
         into.mkdir()
         with tarfile.open(fileobj=io.BytesIO(done.stdout)) as archive:
             archive.extractall(into, filter="data")

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-import tempfile
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pilotline.domain.errors import FactoryError, UsageError
@@ -19,6 +17,7 @@ from pilotline.factory.ledger import Ledger
 from pilotline.factory.releases import NoSuchRelease, Release, Released, Releases, pack
 from pilotline.factory.scheduling import Schedules, schedules_of
 from pilotline.lab.evidence import read_evidence
+from pilotline.lift.temporary import temporary_folder
 from pilotline.run.nothing import somebody
 from pilotline.run.opening import lake_of
 from pilotline.run.projects import Project, every_module, project_of
@@ -26,6 +25,7 @@ from pilotline.run.reading import read_contract
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from pathlib import Path
 
     from pilotline.factory.gone import PipelineGone
 
@@ -108,8 +108,7 @@ def deploy(here: Path, progress: Callable[[str], None], *, ref: str = "", build:
     progress("reading the commit")
     files = committed_files(repository, commit, top)
     lake = lake_of(project)
-    with tempfile.TemporaryDirectory(prefix="pilotline-deploy-") as scratch:
-        folder = Path(scratch)
+    with temporary_folder("deploy") as folder:
         for path, file in files.items():
             (folder / path).parent.mkdir(parents=True, exist_ok=True)
             (folder / path).write_bytes(file.content)

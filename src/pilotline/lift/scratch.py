@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pilotline.domain.errors import LiftError
+from pilotline.lift.temporary import temporary_folder
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -88,8 +89,7 @@ def scratch_for(notebook: Notebook) -> Generator[Scratch]:
     Raises:
         TooLarge: there is more than 8 GiB in the folder.
     """
-    home = Path(tempfile.mkdtemp(prefix="pilotline-"))
-    try:
+    with temporary_folder("lift") as home:
         folder = notebook.path.resolve().parent
         beside = named_above(notebook)
         top = min([folder, *(one.parent for one in beside)], key=lambda path: len(path.parts))
@@ -110,8 +110,6 @@ def scratch_for(notebook: Notebook) -> Generator[Scratch]:
         own = home / "first" / "own"
         own.mkdir()
         yield Scratch(root=target, folder=here, writable=tuple(writable), own=own, original=top)
-    finally:
-        shutil.rmtree(home, ignore_errors=True)
 
 
 def named_above(notebook: Notebook) -> list[Path]:
