@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser, ArgumentTypeError, HelpFormatter
-from typing import TYPE_CHECKING, Final, NoReturn
+from typing import TYPE_CHECKING, Final, NoReturn, TypeVar
 
 from pilotline.domain.errors import UsageError, did_you_mean
 
@@ -14,36 +14,30 @@ if TYPE_CHECKING:
     from pilotline.cli.commands import Command, CommandModule
 
 
+_Number = TypeVar("_Number", int, float)
 #: What both databases take as a number.
 _MOST: Final = 2**31 - 1
 
 
 def whole(least: int = 0, most: int = _MOST) -> Callable[[str], int]:
     """What reads a whole number in bounds, for ``type=``."""
-
-    def read(text: str) -> int:
-        try:
-            number = int(text)
-        except ValueError:
-            number = None
-        if number is None or not least <= number <= most:
-            raise ArgumentTypeError(f"{text!r} is no whole number from {least} to {most}")
-        return number
-
-    return read
+    return _bounded(int, "whole number", least, most)
 
 
 def seconds(least: float = 0.0, most: float = _MOST) -> Callable[[str], float]:
     """What reads a number of seconds in bounds, for ``type=``."""
+    return _bounded(float, "number of seconds", least, most)
 
-    def read(text: str) -> float:
+
+def _bounded(sort: Callable[[str], _Number], called: str, least: float, most: float) -> Callable[[str], _Number]:
+    def read(text: str) -> _Number:
         try:
-            number = float(text)
+            number = sort(text)
         except ValueError:
             number = None
         # Not a number is in no bounds.
         if number is None or not least <= number <= most:
-            raise ArgumentTypeError(f"{text!r} is no number of seconds from {least:g} to {most:g}")
+            raise ArgumentTypeError(f"{text!r} is no {called} from {least:.10g} to {most:.10g}")
         return number
 
     return read

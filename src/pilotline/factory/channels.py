@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import os
 import smtplib
 import urllib.error
-import urllib.request
 from dataclasses import dataclass, field
 from email.message import EmailMessage
 from typing import TYPE_CHECKING, Any, Final
@@ -14,6 +12,7 @@ from urllib.parse import unquote, urlsplit
 
 from pilotline.factory.alerting import NotDelivered
 from pilotline.run.errors import BadSettings
+from pilotline.run.posting import post_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
     from pilotline.factory.alerting import Channel, News
     from pilotline.run.projects import Project
 
-__all__ = ["Mail", "Slack", "Webhook", "channels_of", "post_json"]
+__all__ = ["Mail", "Slack", "Webhook", "channels_of", "deliver"]
 
 _TIMEOUT: Final = 15.0
 _MOST_LINES: Final = 20
@@ -38,7 +37,7 @@ class Webhook:
     def send(self, news: Sequence[News]) -> None:
         """See ``Channel.send``."""
         alerts = [{**each.alert.as_json(), "news": each.word, "text": each.text} for each in news]
-        post_json(self.url, {"text": _text(news), "alerts": alerts})
+        deliver(self.url, {"text": _text(news), "alerts": alerts})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +50,7 @@ class Slack:
     def send(self, news: Sequence[News]) -> None:
         """See ``Channel.send``."""
         text = _text(news, marks={"opened": ":red_circle: ", "recovered": ":large_green_circle: "})
-        post_json(self.url, {"text": text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")})
+        deliver(self.url, {"text": text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,20 +152,15 @@ def _message(sender: str, to: str, news: Sequence[News]) -> EmailMessage:
     return message
 
 
-def post_json(url: str, document: Mapping[str, Any], *, bearer: str = "") -> None:
+def deliver(url: str, document: Mapping[str, Any], *, bearer: str = "") -> None:
     """Post one JSON document to an http or https address.
 
     Raises:
         NotDelivered: it was not taken.
     """
-    headers = {"Content-Type": "application/json", **({"Authorization": f"Bearer {bearer}"} if bearer else {})}
-    request = urllib.request.Request(  # noqa: S310 - http or https, as the settings were checked for
-        url, data=json.dumps(document).encode(), headers=headers, method="POST"
-    )
     try:
-        with urllib.request.urlopen(request, timeout=_TIMEOUT):  # noqa: S310 - as above
-            return
-    except (OSError, ValueError, urllib.error.HTTPError) as error:
+        post_json(url, document, timeout=_TIMEOUT, bearer=bearer)
+    except (OSError, ValueError) as error:
         # The path may be a secret, as Slack's is.
         raise _failed(urlsplit(url).hostname or "", error) from error
 

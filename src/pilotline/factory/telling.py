@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from pilotline.factory.alerting import NotDelivered
-from pilotline.factory.channels import post_json
+from pilotline.factory.channels import deliver
 from pilotline.run.openlineage import as_lines, events_of
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def tell_runs(records: Records, lake: CatalogReader, namespace: str, to: str, *,
             if to.startswith(("http://", "https://")):
                 try:
                     for event in events:
-                        post_json(to, event, bearer=variables["OPENLINEAGE_API_KEY"])
+                        deliver(to, event, bearer=variables["OPENLINEAGE_API_KEY"])
                 except NotDelivered as error:
                     raise NotDelivered(
                         f"{error.message}; {runs} runs were told before",

@@ -21,6 +21,7 @@ from pilotline.domain.errors import FactoryError
 from pilotline.lake.database import named_statements
 from pilotline.lake.ledger import time_text
 from pilotline.run.errors import BadSettings
+from pilotline.run.posting import post_json
 from pilotline.run.records import GONE, Records
 
 if TYPE_CHECKING:
@@ -72,27 +73,17 @@ class Target:
         Raises:
             NotTaken: it may be taken later.
         """
-        text = json.dumps(event)
         if self.kind == "file":
             try:
                 with Path(self.where).open("a", encoding="utf-8") as file:
-                    file.write(text + "\n")
+                    file.write(json.dumps(event) + "\n")
             except OSError as error:
                 raise self._not_taken(error) from error
             return True
         import urllib.error
-        import urllib.request
 
-        headers = {
-            "Content-Type": "application/json",
-            **({"Authorization": f"Bearer {self.bearer}"} if self.bearer else {}),
-        }
-        request = urllib.request.Request(  # noqa: S310 - http or https, see target_of
-            self.where, data=text.encode(), headers=headers, method="POST"
-        )
         try:
-            with urllib.request.urlopen(request, timeout=max(0.5, min(self.timeout, within))):  # noqa: S310 - as above
-                return True
+            post_json(self.where, event, timeout=max(0.5, min(self.timeout, within)), bearer=self.bearer)
         except urllib.error.HTTPError as error:
             error.close()
             if 400 <= error.code < 500 and error.code not in _LATER:
@@ -100,6 +91,7 @@ class Target:
             raise self._not_taken(f"HTTP {error.code}") from error
         except (OSError, ValueError) as error:
             raise self._not_taken(error) from error
+        return True
 
     def _not_taken(self, why: object) -> NotTaken:
         # The address may hold a secret.
