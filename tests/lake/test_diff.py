@@ -122,6 +122,9 @@ def test_the_page_stands_alone_and_escapes_what_it_shows(tmp_path):
     assert not re.findall(r"https?://|<script|src=|@import", page)
     for word in ("sales.orders", "50 changed", "Share of rows with equal values", "Cells that changed"):
         assert word in page
+    # What may be wider than the page scrolls by itself, with a shade over the edge behind which there is more.
+    assert page.count('<div class="wide" tabindex="0"><table>') == page.count("<table>") == 3
+    assert page.count("no-repeat local") == page.count("no-repeat scroll") == 2
 
 
 def test_a_column_that_became_wider_is_no_difference():

@@ -55,7 +55,7 @@ def test_a_run_tells_of_each_step_what_it_took_and_gave(project: Project, monkey
     assert main(["logs", run, "--steps"]) == 0
     said = capsys.readouterr().out
     assert "most memory" in said
-    assert "1,000" in said
+    assert "1 000" in said
     page = (project.folder / ".pilotline" / "runs" / run / "report.html").read_text(encoding="utf-8")
     assert "<h2>Figures</h2>" in page
     assert "<th>rows in</th>" in page

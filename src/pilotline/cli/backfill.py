@@ -43,7 +43,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(args: Namespace, out: Out) -> int:
     """Look, order, show."""
-    from pilotline.cli.lakes import plural
+    from pilotline.domain.numbers import plural
     from pilotline.factory.backfilling import BadRange, as_page, as_text, counted, fill, states_of, values_between
     from pilotline.factory.ledger import Ledger
     from pilotline.factory.releases import Releases

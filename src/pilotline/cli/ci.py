@@ -102,6 +102,7 @@ def _check(folder: Path, args: Namespace, out: Out) -> Report:
 
 
 def _print(one: Checked, out: Out) -> None:
+    from pilotline.domain.numbers import amount, plural
     from pilotline.lab.ci_page import proof_said, tests_said
 
     out.say(out.styled(one.module, "bold") + ("" if one.passes else "  " + out.styled("does not pass", "red")))
@@ -119,9 +120,11 @@ def _print(one: Checked, out: Out) -> None:
             out.say(f"  check   {rule.table}: {rule.name} {rule.outcome} ({rule.severity})")
     for table in one.diffs:
         what = (
-            "new" if table.change == "new" else f"+{table.rows_added} -{table.rows_removed} ~{table.rows_changed or 0}"
+            "new"
+            if table.change == "new"
+            else f"+{amount(table.rows_added)} -{amount(table.rows_removed)} ~{amount(table.rows_changed or 0)}"
         )
-        out.say(f"  table   {table.table}  {what}  ({table.rows_before} → {table.rows_after} rows)")
+        out.say(f"  table   {table.table}  {what}  ({amount(table.rows_before)} → {plural(table.rows_after, 'row')})")
         for change in table.schema_changes:
             out.say(f"          {change}")
     for metric in one.metrics:

@@ -28,7 +28,8 @@ def run(args: Namespace, out: Out) -> int:
     from dataclasses import asdict
     from pathlib import Path
 
-    from pilotline.cli.lakes import plural, size
+    from pilotline.cli.lakes import size
+    from pilotline.domain.numbers import plural
     from pilotline.lab.deploying import deploy
 
     with out.progress("deploy") as progress:

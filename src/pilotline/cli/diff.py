@@ -111,7 +111,7 @@ def _print(found: Diff, out: Out) -> None:
 
 
 def _print_table(one: TableDiff, out: Out) -> None:
-    from pilotline.cli.lakes import amount, plural
+    from pilotline.domain.numbers import amount, plural
 
     name = out.styled(str(one.table), "bold")
     if one.change == "new":

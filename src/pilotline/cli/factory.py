@@ -61,7 +61,7 @@ def run(args: Namespace, out: Out) -> int:
     import sys
     import threading
 
-    from pilotline.cli.lakes import plural
+    from pilotline.domain.numbers import plural
     from pilotline.factory.forgetting import kept_of
     from pilotline.factory.ledger import Ledger
     from pilotline.factory.releases import Releases

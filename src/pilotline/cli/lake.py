@@ -123,7 +123,7 @@ def _schema(lake: Lake, args: Namespace, out: Out) -> int:
 
 
 def _check(lake: Lake, args: Namespace, out: Out) -> int:
-    from pilotline.cli.lakes import amount, plural
+    from pilotline.domain.numbers import amount, plural
     from pilotline.lake.inspecting import inspect_lake
 
     found = inspect_lake(lake, deep=args.deep)
@@ -153,7 +153,7 @@ def _check(lake: Lake, args: Namespace, out: Out) -> int:
 
 
 def _sweep(lake: Lake, args: Namespace, out: Out) -> int:
-    from pilotline.cli.lakes import plural
+    from pilotline.domain.numbers import plural
     from pilotline.lake.sweeping import sweep
 
     found = sweep(lake, keep=_span(args.keep), grace=_span(args.grace), do=args.do)

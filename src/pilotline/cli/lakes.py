@@ -102,17 +102,6 @@ def size(count: float | None) -> str:
     return ""
 
 
-def amount(count: int) -> str:
-    """A number with its thousands apart."""
-    return f"{count:,}".replace(",", " ")
-
-
-def plural(count: int, word: str) -> str:
-    """``1 row``, ``2 rows``, ``3 branches``."""
-    many = word + ("es" if word.endswith(("ch", "s", "x")) else "s")
-    return f"{amount(count)} {word if count == 1 else many}"
-
-
 def shown(value: object) -> object:
     """A value of a table as one reads it."""
     match value:

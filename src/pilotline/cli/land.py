@@ -92,7 +92,7 @@ def schedule_said(args: Namespace) -> str:
 
 
 def _print(landing: Landing, out: Out) -> None:
-    from pilotline.cli.lakes import plural
+    from pilotline.domain.numbers import plural
 
     if landing.new:
         out.say(f"{out.styled('landed', 'green')} {landing.pipeline} on {landing.branch}, commit {landing.commit[:8]}")

@@ -14,8 +14,8 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from pilotline.cli.arguments import is_number
-from pilotline.cli.lakes import plural
 from pilotline.domain.errors import UsageError
+from pilotline.domain.numbers import amount, plural
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
@@ -99,7 +99,7 @@ def _steps(records: Records, found: Run, out: Out) -> int:
         return "-" if value is None else how(value)
 
     rows = [
-        [each.step, each.outcome, said(each.rows_in, "{:,}".format), said(each.rows_out, "{:,}".format),
+        [each.step, each.outcome, said(each.rows_in, amount), said(each.rows_out, amount),
          said(each.bytes, size), said(each.seconds, "{:.2f} s".format), said(each.cpu, "{:.2f} s".format),
          said(each.memory, size)]
         for each in figures

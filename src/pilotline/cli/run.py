@@ -140,7 +140,7 @@ class _Teller:
 
 
 def _result(each: Mapping[str, Any]) -> str:
-    from pilotline.cli.lakes import amount
+    from pilotline.domain.numbers import amount
 
     shape = each.get("shape")
     if shape:
@@ -171,7 +171,8 @@ def _print(plan: Plan, outcome: Outcome, out: Out) -> None:
 
 
 def _line(one: Made) -> tuple[str, str, Sequence[str]]:
-    from pilotline.cli.lakes import plural, size
+    from pilotline.cli.lakes import size
+    from pilotline.domain.numbers import plural
 
     match one.kind:
         case "table":
@@ -186,7 +187,7 @@ def _line(one: Made) -> tuple[str, str, Sequence[str]]:
 
 
 def _print_checks(outcome: Outcome, out: Out) -> None:
-    from pilotline.cli.lakes import plural
+    from pilotline.domain.numbers import plural
 
     if not outcome.verdicts:
         return

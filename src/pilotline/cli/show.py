@@ -85,7 +85,8 @@ def run(args: Namespace, out: Out) -> int:
 
 def _changes(lake: Lake, commit: Commit, info: TableInfo, args: Namespace, out: Out) -> int:
     """What came and what went; a row that changed is in both."""
-    from pilotline.cli.lakes import WHOLE, plural, rows_as_json, shown
+    from pilotline.cli.lakes import WHOLE, rows_as_json, shown
+    from pilotline.domain.numbers import plural
     from pilotline.lake.changing import changes
 
     found = changes(lake, info.table, WHOLE, args.since, commit, columns=args.column)
@@ -141,7 +142,8 @@ def _print(
     origin: dict[str, Any] | None,
     out: Out,
 ) -> None:
-    from pilotline.cli.lakes import age, plural, shown
+    from pilotline.cli.lakes import age, shown
+    from pilotline.domain.numbers import plural
 
     counts = f"{plural(info.rows, 'row')}, {plural(len(info.columns), 'column')}"
     out.say(f"{out.styled(str(info.table), 'bold')}  {counts}, on {commit.branch} at {commit.id[:8]}")
@@ -170,7 +172,8 @@ def _print(
 
 def _write(lake: Lake, commit: Commit, info: TableInfo, args: Namespace, out: Out) -> int:
     """The whole table as a file; what it was as a frame is said beside it, and in an Arrow file's own metadata."""
-    from pilotline.cli.lakes import WHOLE, plural
+    from pilotline.cli.lakes import WHOLE
+    from pilotline.domain.numbers import plural
     from pilotline.lake.changing import came
 
     if args.since:

@@ -29,7 +29,8 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(args: Namespace, out: Out) -> int:
     """Ask, and print the answer."""
-    from pilotline.cli.lakes import open_here, plural, ref_of, rows_as_json, shown, whole
+    from pilotline.cli.lakes import open_here, ref_of, rows_as_json, shown, whole
+    from pilotline.domain.numbers import plural
     from pilotline.lake.reading import sql
     from pilotline.run.nothing import somebody
     from pilotline.run.usage import Usage

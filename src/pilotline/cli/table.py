@@ -161,7 +161,7 @@ def _drop(lake: Lake, branch: str, text: str) -> dict[str, Any]:
 
 
 def _undrop(lake: Lake, branch: str, text: str) -> dict[str, Any]:
-    from pilotline.cli.lakes import plural
+    from pilotline.domain.numbers import plural
 
     table = _named(text)
     lake.undrop(branch, table)
@@ -176,7 +176,7 @@ def _alter(lake: Lake, branch: str, text: str, changes: list[TableChange]) -> di
 
 
 def _delete(lake: Lake, branch: str, text: str, where: Any) -> dict[str, Any]:
-    from pilotline.cli.lakes import plural
+    from pilotline.domain.numbers import plural
 
     table = _info(lake, branch, text).table
     gone = lake.delete(branch, table, where)
@@ -184,7 +184,7 @@ def _delete(lake: Lake, branch: str, text: str, where: Any) -> dict[str, Any]:
 
 
 def _compact(lake: Lake, branch: str, text: str) -> dict[str, Any]:
-    from pilotline.cli.lakes import plural
+    from pilotline.domain.numbers import plural
 
     table = _info(lake, branch, text).table
     done = lake.compact(branch, table)

@@ -232,7 +232,9 @@ def _cell(value: object) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, int):
-        return f"{value:,}".replace(",", " ")
+        from pilotline.domain.numbers import amount
+
+        return amount(value)
     if isinstance(value, float):
         return f"{value:.6g}"
     return " ".join(str(value).split())

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 from pilotline.domain.errors import UsageError
 from pilotline.domain.orders import Ask
-from pilotline.lake.diff_page import framed
+from pilotline.lake.diff_page import framed, wide
 from pilotline.run.taking import undone_in
 
 if TYPE_CHECKING:
@@ -284,7 +284,7 @@ def as_page(pipeline: str, partitions: Sequence[Filled]) -> str:
     )
     title = f"Partitions of {pipeline}"
     picture = f'<svg width="{width}" height="{height}" role="img" aria-label="which are filled">{"".join(marks)}</svg>'
-    body = f"<section>{picture}</section>" + (
+    body = f"<section>{wide(picture)}</section>" + (
         f"<section><h2>What failed</h2><ul>{failed}</ul></section>" if failed else ""
     )
     return framed(title, f"<h1>{escape(title)}</h1><p>{legend}</p>", body, style=_STYLE)

@@ -10,7 +10,8 @@ from __future__ import annotations
 from html import escape
 from typing import TYPE_CHECKING, Final
 
-from pilotline.lake.diff_page import framed, sections, without_rows
+from pilotline.domain.numbers import amount, plural
+from pilotline.lake.diff_page import framed, sections, wide, without_rows
 from pilotline.run.errors import StepFailed
 
 if TYPE_CHECKING:
@@ -49,25 +50,21 @@ def _why(one: Checked) -> str:
     """What it is that does not pass, in few words."""
     if one.error is not None:
         failed = [rule for rule in one.rules if rule.outcome != "passed" and rule.severity != "warn"]
-        return f"{_count(len(failed), 'check')} failed" if failed else f"the run stopped ({one.error.code})"
-    return f"{_count(one.tests.failed, 'test')} failed" if one.tests.failed else "the tests could not be run"
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number:,} {what}" if number == 1 else f"{number:,} {what}s"
+        return f"{plural(len(failed), 'check')} failed" if failed else f"the run stopped ({one.error.code})"
+    return f"{plural(one.tests.failed, 'test')} failed" if one.tests.failed else "the tests could not be run"
 
 
 def _rule_said(rule: CheckedRule) -> str:
     """A check by name, without the values that it lists: they are the data's, too."""
     column, word, values = rule.name.partition(" in ")
-    return f"{column} in {_count(values.count(', ') + 1, 'value')}" if word else rule.name
+    return f"{column} in {plural(values.count(', ') + 1, 'value')}" if word else rule.name
 
 
 def _outcome_said(rule: CheckedRule) -> str:
     if rule.outcome == "passed":
         return "passed"
     word = "warns" if rule.severity == "warn" else "failed"
-    return f"{word}, {_count(rule.offending, 'row') if rule.offending else rule.outcome}"
+    return f"{word}, {plural(rule.offending, 'row') if rule.offending else rule.outcome}"
 
 
 def tests_said(tests: Tests) -> str:
@@ -127,7 +124,7 @@ def _cost_said(one: Checked) -> str:
 
 
 def _seconds(count: float) -> str:
-    return f"{count:,.1f} s" if count >= 0.1 else f"{count * 1000:.0f} ms"
+    return f"{amount(count, '.1f')} s" if count >= 0.1 else f"{count * 1000:.0f} ms"
 
 
 def _change(one: TableDiff) -> str:
@@ -135,8 +132,11 @@ def _change(one: TableDiff) -> str:
         return "new"
     if one.change == "gone":
         return "gone"
-    parts = [f"+{one.rows_added:,}" if one.rows_added else "", f"-{one.rows_removed:,}" if one.rows_removed else ""]
-    parts.append(f"~{one.rows_changed:,}" if one.rows_changed else "")
+    parts = [
+        f"+{amount(one.rows_added)}" if one.rows_added else "",
+        f"-{amount(one.rows_removed)}" if one.rows_removed else "",
+    ]
+    parts.append(f"~{amount(one.rows_changed)}" if one.rows_changed else "")
     return " ".join(part for part in parts if part) or "the same rows"
 
 
@@ -144,7 +144,7 @@ def _number(value: float | None, text: str) -> str:
     if value is None:
         # A number that is none, as NaN; anything longer might be a value of the data.
         return text if text in {"nan", "inf", "-inf"} else "-"
-    return f"{value:,.6g}"
+    return amount(value, ".6g")
 
 
 def _by(metric: Metric) -> str:
@@ -162,7 +162,7 @@ def _tables(one: Checked) -> list[tuple[str, str, str, str]]:
     """Of each table that is written: its name, how its rows change, how many they are, and its schema."""
     found = [
         (
-            str(table.table), _change(table), f"{table.rows_before:,} → {table.rows_after:,}",
+            str(table.table), _change(table), f"{amount(table.rows_before)} → {amount(table.rows_after)}",
             "; ".join(table.schema_changes) or ("new" if table.change == "new" else "the same"),
         )
         for table in one.diffs
@@ -178,7 +178,7 @@ def _all_readers(one: Checked) -> list[tuple[str, str, str]]:
         (
             f"{each.name} ({_VIA.get(each.via, each.via)})",
             each.table,
-            f"{_count(each.reads, 'read')}, last {each.at:%Y-%m-%d %H:%M} UTC",
+            f"{plural(each.reads, 'read')}, last {each.at:%Y-%m-%d %H:%M} UTC",
         )
         for each in one.people
     ]
@@ -264,7 +264,7 @@ def _shares(table: TableDiff) -> Iterator[str]:
     others = len(equal) - min(len(differing), _COLUMNS)
     if others:
         left = len(differing) - _COLUMNS
-        yield f"| {others} others | {'some less' if left > 0 else '100 %'} |"
+        yield f"| {plural(others, 'other')} | {'some less' if left > 0 else '100 %'} |"
 
 
 def _share(share: float) -> str:
@@ -337,10 +337,10 @@ def _section(one: Checked) -> str:
     if tables := _tables(one):
         parts.append("<h3>Tables</h3>" + _grid(("table", "change", "rows", "schema"), tables))
     if one.plan is not None:
-        parts.append(f"<h3>Steps; those in blue are computed again in production</h3>{_picture(one)}")
+        parts.append(f"<h3>Steps; those in blue are computed again in production</h3>{wide(_picture(one))}")
     if steps := _steps(one):
         rows = "".join(f"<tr><td>{escape(step)}</td><td>{escape(why)}</td></tr>" for step, why in steps)
-        parts.append(f"<table>{rows}</table>")
+        parts.append(wide(f"<table>{rows}</table>"))
     if one.metrics:
         rows = "".join(
             f'<tr><td>{escape(each.name)}</td><td class="n old">{_number(each.before, each.before_text)}</td>'
@@ -348,7 +348,7 @@ def _section(one: Checked) -> str:
             for each in one.metrics
         )
         head = "<tr><th>number</th><th>now</th><th>with this change</th><th></th></tr>"
-        parts.append(f"<h3>Numbers</h3><table>{head}{rows}</table>")
+        parts.append("<h3>Numbers</h3>" + wide(f"<table>{head}{rows}</table>"))
     if readers := _all_readers(one):
         parts.append("<h3>Read downstream by</h3>" + _grid(("who", "table", "last"), readers))
     differing = sections(map(without_rows, one.diffs)) if one.diffs else ""
@@ -366,7 +366,7 @@ def _rule_shown(rule: CheckedRule) -> str:
 
 def _grid(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     lines = "".join(f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>" for row in rows)
-    return f"<table><tr>{''.join(f'<th>{name}</th>' for name in head)}</tr>{lines}</table>"
+    return wide(f"<table><tr>{''.join(f'<th>{name}</th>' for name in head)}</tr>{lines}</table>")
 
 
 def _plain_names(names: Sequence[str]) -> str:

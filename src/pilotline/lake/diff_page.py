@@ -7,25 +7,36 @@ from datetime import datetime
 from html import escape
 from typing import TYPE_CHECKING, Final
 
+from pilotline.domain.numbers import amount, plural
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from pilotline.lake.diff import ColumnDiff, Diff, Spread, TableDiff
 
-__all__ = ["diff_page", "framed", "sections", "without_rows"]
+__all__ = ["WIDE", "diff_page", "framed", "sections", "wide", "without_rows"]
 
 _CUT: Final = 60
 #: Fewer numbers than these have no shape that would not tell one of them.
 _MANY: Final = 20
 _WIDTH: Final = 240
 _HEIGHT: Final = 56
+#: What is wider than the page scrolls by itself; a shade lies on the edge behind which there is more, and goes at the end.
+WIDE: Final = """
+.wide{overflow-x:auto;background:
+linear-gradient(90deg,var(--card) 50%,transparent) 0 0/56px 100% no-repeat local,
+linear-gradient(270deg,var(--card) 50%,transparent) 100% 0/56px 100% no-repeat local,
+linear-gradient(90deg,rgba(70,95,125,.55),transparent) 0 0/20px 100% no-repeat scroll,
+linear-gradient(270deg,rgba(70,95,125,.55),transparent) 100% 0/20px 100% no-repeat scroll}
+@media print{.wide{background:none}}
+"""
 _STYLE: Final = """
 :root{--ground:#f6f7f9;--card:#fff;--ink:#18222d;--dim:#66758a;--line:#dfe5ec;--old:#b3372b;--new:#2563a8;color-scheme:light dark}
 @media (prefers-color-scheme:dark){:root{--ground:#12171e;--card:#1a212b;--ink:#e5ebf2;--dim:#93a1b3;--line:#2c3644;--old:#f08b80;--new:#74b0f2}}
 body{margin:0;background:var(--ground);color:var(--ink);font:15px/1.5 ui-sans-serif,system-ui,sans-serif;font-variant-numeric:tabular-nums}
 main{max-width:1100px;margin:0 auto;padding:36px 22px;display:flex;flex-direction:column;gap:18px}
 h1{font-size:26px;margin:0}h2{font-size:18px;margin:0 0 8px}h3{font-size:13px;color:var(--dim);margin:16px 0 6px}
-section{background:var(--card);border:1px solid var(--line);border-radius:12px;padding:18px 20px;overflow-x:auto}
+section{background:var(--card);border:1px solid var(--line);border-radius:12px;padding:18px 20px;min-width:0}
 p{margin:0;color:var(--dim)}b.old,.old{color:var(--old)}b.new,.new{color:var(--new)}
 table{border-collapse:collapse}th{font-size:12px;font-weight:500;color:var(--dim);text-align:left}
 th,td{padding:4px 16px 4px 0;border-bottom:1px solid var(--line);vertical-align:middle;white-space:nowrap}
@@ -54,9 +65,14 @@ def framed(title: str, head: str, body: str, *, style: str = "") -> str:
     """
     return (
         f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>'
-        f'<meta name="viewport" content="width=device-width, initial-scale=1"><style>{_STYLE}{style}</style></head>'
+        f'<meta name="viewport" content="width=device-width, initial-scale=1"><style>{_STYLE}{WIDE}{style}</style></head>'
         f"<body><main><header>{head}</header>{body}</main></body></html>"
     )
+
+
+def wide(body: str) -> str:
+    """A table or picture, as HTML, that may be wider than the page; it can be scrolled by the keyboard, too."""
+    return f'<div class="wide" tabindex="0">{body}</div>'
 
 
 def sections(tables: Iterable[TableDiff]) -> str:
@@ -81,32 +97,35 @@ def _shape(spread: Spread) -> Spread:
 def _table(one: TableDiff) -> str:
     if one.change != "changed":
         rows = one.rows_after or one.rows_before
-        return f"<section><h2>{escape(str(one.table))}</h2><p>{one.change}, {rows:,} rows</p></section>"
-    counts = [f'<b class="new">{one.rows_added:,} added</b>', f'<b class="old">{one.rows_removed:,} removed</b>']
+        return f"<section><h2>{escape(str(one.table))}</h2><p>{one.change}, {plural(rows, 'row')}</p></section>"
+    counts = [
+        f'<b class="new">{amount(one.rows_added)} added</b>',
+        f'<b class="old">{amount(one.rows_removed)} removed</b>',
+    ]
     if one.rows_changed is not None:
-        counts.append(f"<b>{one.rows_changed:,} changed</b>")
+        counts.append(f"<b>{amount(one.rows_changed)} changed</b>")
     parts = [
-        f"<h2>{escape(str(one.table))}</h2><p>{one.rows_before:,} → {one.rows_after:,} rows: {', '.join(counts)}</p>",
+        f"<h2>{escape(str(one.table))}</h2><p>{amount(one.rows_before)} → {plural(one.rows_after, 'row')}: {', '.join(counts)}</p>",
         "".join(f"<p>{escape(change)}</p>" for change in one.schema_changes),
     ]
     if one.equal:
         parts.append(
-            "<h3>Share of rows with equal values</h3><table>" + "".join(map(_share, one.equal.items())) + "</table>"
+            "<h3>Share of rows with equal values</h3>"
+            + wide(f"<table>{''.join(map(_share, one.equal.items()))}</table>")
         )
     if one.columns:
         marked = any(side.marks is not None for each in one.columns for side in (each.before, each.after))
         head = "<tr><th>column</th><th>before and after</th><th></th><th>NULL</th><th>different</th>"
         head += "<th>smallest … middle … greatest</th></tr>" if marked else "</tr>"
         lines = "".join(_column(each, marked=marked) for each in one.columns)
-        parts.append(f"<h3>Values of the rows that differ</h3><table>{head}{lines}</table>")
+        parts.append(f"<h3>Values of the rows that differ</h3>{wide(f'<table>{head}{lines}</table>')}")
     if one.worst:
-        parts.append("<h3>Cells that changed</h3><table>")
-        parts += [
+        cells = [
             f"<tr><td>{_said(cell.key)}</td><td>{escape(cell.column)}</td>"
             f'<td class="old">{_value(cell.before)}</td><td class="new">{_value(cell.after)}</td></tr>'
             for cell in one.worst
         ]
-        parts.append("</table>")
+        parts.append("<h3>Cells that changed</h3>" + wide(f"<table>{''.join(cells)}</table>"))
     parts += [_rows("removed", "old", one.removed), _rows("added", "new", one.added)]
     return f"<section>{''.join(parts)}</section>"
 
@@ -129,8 +148,8 @@ def _column(one: ColumnDiff, *, marked: bool) -> str:
         )
 
     return (
-        f"<tr><td>{escape(one.name)}</td><td class='many'>{picture}</td><td>{both([f'{each.rows:,} rows' for each, _ in sides])}</td>"
-        f"<td>{both([f'{each.nulls:,}' for each, _ in sides])}</td><td>{both([f'≈ {each.distinct:,}' for each, _ in sides])}</td>"
+        f"<tr><td>{escape(one.name)}</td><td class='many'>{picture}</td><td>{both([plural(each.rows, 'row') for each, _ in sides])}</td>"
+        f"<td>{both([amount(each.nulls) for each, _ in sides])}</td><td>{both([f'≈ {amount(each.distinct)}' for each, _ in sides])}</td>"
         + (f"<td>{both([_marks(each) for each, _ in sides])}</td></tr>" if marked else "</tr>")
     )
 
@@ -161,7 +180,7 @@ def _bars(one: ColumnDiff) -> str:
 
 def _frequent(one: ColumnDiff) -> str:
     lines = [
-        f'<span class="{side}">{", ".join(f"{_value(value)} ({count:,})" for value, count in spread.frequent) or "-"}</span>'
+        f'<span class="{side}">{", ".join(f"{_value(value)} ({amount(count)})" for value, count in spread.frequent) or "-"}</span>'
         for spread, side in ((one.before, "old"), (one.after, "new"))
     ]
     return "<br>".join(lines)
@@ -174,7 +193,7 @@ def _rows(what: str, side: str, rows: Sequence[Mapping[str, object]]) -> str:
     body = "".join(
         "<tr>" + "".join(f'<td class="{side}">{_value(value)}</td>' for value in row.values()) + "</tr>" for row in rows
     )
-    return f"<h3>Some rows that were {what}</h3><table><tr>{head}</tr>{body}</table>"
+    return f"<h3>Some rows that were {what}</h3>" + wide(f"<table><tr>{head}</tr>{body}</table>")
 
 
 def _said(key: Mapping[str, object]) -> str:

@@ -44,6 +44,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from pilotline.domain.errors import LakeError
+from pilotline.domain.numbers import plural
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -319,7 +320,7 @@ class RowsWent(LakeError):
 
     def __init__(self, name: TableName, since: str, removed: int) -> None:
         super().__init__(
-            f"{removed:,} row{'' if removed == 1 else 's'} of {name} went or changed since {since}:"
+            f"{plural(removed, 'row')} of {name} went or changed since {since}:"
             " what came to it is not all that happened",
             try_next=f"pilotline show {name.name} --since {since} shows both; read the whole table",
             table=str(name),

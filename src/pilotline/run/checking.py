@@ -18,6 +18,7 @@ from pilotline.domain.checks import (
     Verdict,
 )
 from pilotline.domain.errors import PilotlineError, did_you_mean
+from pilotline.domain.numbers import plural
 from pilotline.run.planning import WHOLE
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ def _judge(lake: CatalogReader, branch: str, check: Check) -> Verdict:
         offending=count,
         columns=tuple(rows.column_names),
         rows=tuple(tuple(_shown(value) for value in row.values()) for row in rows.slice(0, _SHOWN).to_pylist()),
-        because=f"{count:,} row{'s' if count != 1 else ''}".replace(",", " "),
+        because=plural(count, "row"),
     )
 
 
@@ -90,7 +91,7 @@ def offending(check: Check, info: TableInfo) -> str | Said:
             return _columns(info, types, only=only)
         case RowCount(low=low, high=high):
             passed = (low is None or info.rows >= low) and (high is None or info.rows <= high)
-            return Said(passed=passed, because="" if passed else f"it has {info.rows:,} rows".replace(",", " "))
+            return Said(passed=passed, because="" if passed else f"it has {plural(info.rows, 'row')}")
         case NotNull(columns=columns):
             where = " OR ".join(f"{_name(column)} IS NULL" for column in columns)
         case Unique(columns=columns):

@@ -31,6 +31,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pilotline.domain.errors import RunError, UsageError
+from pilotline.domain.numbers import plural
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -215,7 +216,7 @@ class RowsRemoved(RunError):
 
     def __init__(self, pipeline: str, table: TableName, since: str, removed: int) -> None:
         super().__init__(
-            f"{removed:,} row{'' if removed == 1 else 's'} of {table} went or changed since {since};"
+            f"{plural(removed, 'row')} of {table} went or changed since {since};"
             f" what was made of them would stay in what {pipeline} publishes",
             try_next=f"pilotline run {pipeline} --fresh makes its tables anew from all rows",
             table=str(table),

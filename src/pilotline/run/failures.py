@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from pilotline.domain.numbers import amount
 from pilotline.run.errors import (
     ChangedArguments,
     ChangedModule,
@@ -98,5 +99,5 @@ def verdict_text(verdict: Verdict) -> str:
             for row in (verdict.columns, *verdict.rows)
         ]
         if verdict.offending > len(verdict.rows):
-            lines.append(f"      ... {verdict.offending - len(verdict.rows):,} more".replace(",", " "))
+            lines.append(f"      ... {amount(verdict.offending - len(verdict.rows))} more")
     return "\n".join(lines)

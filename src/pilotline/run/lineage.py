@@ -200,9 +200,9 @@ def lineage_page(table: str, above: Tree, below: Tree) -> str:
     """One HTML file that needs nothing else."""
     from html import escape
 
-    from pilotline.lake.diff_page import framed
+    from pilotline.lake.diff_page import framed, wide
 
     title = f"Lineage of {table}"
     said = "What it was made of, left; what is made of it, right. Tables green, pipelines blue."
-    drawn = f"<section>{svg(graph_of_tables(above, below), styled=False)}</section>"
+    drawn = f"<section>{wide(svg(graph_of_tables(above, below), styled=False))}</section>"
     return framed(title, f"<h1>{escape(title)}</h1><p>{said}</p>", drawn, style=_STYLE)

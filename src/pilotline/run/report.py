@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from pilotline.domain.errors import PilotlineError
+from pilotline.domain.numbers import amount, plural
+from pilotline.lake.diff_page import WIDE, wide
 from pilotline.run.drawing import graph_of, svg
 from pilotline.run.figures import figures_of
 
@@ -83,7 +85,9 @@ def write_report(
     path = folder / "report.html"
     half = path.with_suffix(".half")
     half.write_text(
-        page.replace("{{title}}", escape(title)).replace("{{body}}", "\n".join(one for one in sections if one)),
+        page.replace("{{wide}}", WIDE)
+        .replace("{{title}}", escape(title))
+        .replace("{{body}}", "\n".join(one for one in sections if one)),
         encoding="utf-8",
     )
     half.replace(path)
@@ -173,12 +177,12 @@ def _graph(seen: _Seen) -> str:
         else:
             text = f"{row.seconds or 0:.2f} s" if row.outcome == "computed" else row.outcome
             below[step.name] = (row.outcome, " · ".join([text, *_shapes(row)[:1]]))
-    made = {role: f"{rows:,} rows".replace(",", " ") for _, kind, _, _, role, rows in _made(seen) if kind == "table"}
+    made = {role: plural(rows, "row") for _, kind, _, _, role, rows in _made(seen) if kind == "table"}
     made |= {name: _number(value, text) for name, value, text in seen.rows["metrics"]}
     made |= {name: kind.rpartition(".")[2] for name, _, kind, *_ in seen.rows["artifacts"]}
     below |= {f"output {name}": ("", text) for name, text in made.items()}
     drawn = svg(graph_of(seen.plan.pipeline, seen.plan.parameters, below), styled=False)
-    return f"<section><h2>Steps</h2><div class=wide>{drawn}</div></section>"
+    return f"<section><h2>Steps</h2>{wide(drawn)}</section>"
 
 
 def _figures(seen: _Seen) -> str:
@@ -204,7 +208,7 @@ def _figures(seen: _Seen) -> str:
 
 def _shapes(row: StepRow) -> list[str]:
     shapes = [each["shape"] for each in row.facts.get("results") or () if each.get("shape")]
-    return [" x ".join(f"{one:,}".replace(",", " ") for one in shape) for shape in shapes]
+    return [" x ".join(amount(one) for one in shape) for shape in shapes]
 
 
 def _made(seen: _Seen) -> list[tuple[Any, ...]]:
@@ -304,16 +308,16 @@ def _time(seen: _Seen) -> str:
     height = 26
     lines = [f"<svg class=gantt viewBox='0 0 900 {len(bars) * height + 24}' role=img aria-label='what took how long'>"]
     for row, (name, start, stop, state) in enumerate(bars):
-        x, wide = 180 + 620 * start / end, max(620 * (stop - start) / end, 2)
+        x, length = 180 + 620 * start / end, max(620 * (stop - start) / end, 2)
         y = row * height
         lines.append(
             f"<text x=170 y={y + 17} text-anchor=end>{escape(name[:26])}</text>"
-            f"<rect class='{state}' x={x:.1f} y={y + 5} width={wide:.1f} height=16 rx=3 />"
-            f"<text class=dim x={x + wide + 6:.1f} y={y + 17}>{stop - start:.2f} s</text>"
+            f"<rect class='{state}' x={x:.1f} y={y + 5} width={length:.1f} height=16 rx=3 />"
+            f"<text class=dim x={x + length + 6:.1f} y={y + 17}>{stop - start:.2f} s</text>"
         )
     lines.append(f"<text class=dim x=180 y={len(bars) * height + 18}>0</text>")
     lines.append(f"<text class=dim x=800 y={len(bars) * height + 18} text-anchor=end>{end:.1f} s</text></svg>")
-    return f"<section><h2>Time</h2><div class=wide>{''.join(lines)}</div></section>"
+    return f"<section><h2>Time</h2>{wide(''.join(lines))}</section>"
 
 
 def _bars(seen: _Seen) -> Iterable[tuple[str, float, float, str]]:
@@ -382,12 +386,12 @@ def _grid(heads: Sequence[str], rows: Iterable[Sequence[str]], *, kind: str = ""
     kept = [place for place in range(len(heads)) if any(row[place] for row in listed)]
     top = "".join(f"<th>{heads[place]}</th>" for place in kept)
     body = "".join("<tr>" + "".join(f"<td>{row[place]}</td>" for place in kept) + "</tr>" for row in listed)
-    return f"<div class=wide><table class='{kind}'><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table></div>"
+    return wide(f"<table class='{kind}'><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table>")
 
 
 def _count(count: int | None) -> str:
     # Blanks at which no line is broken.
-    return "" if count is None else f"{count:,}".replace(",", "\u00a0")
+    return "" if count is None else amount(count).replace(" ", "\u00a0")
 
 
 def _number(value: float | None, text: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from html import escape
 from typing import TYPE_CHECKING, Final
 
-from pilotline.lake.diff_page import framed
+from pilotline.lake.diff_page import framed, wide
 from pilotline.run.columns.edges import ANY
 
 if TYPE_CHECKING:
@@ -50,7 +50,9 @@ def columns_page(above: ColumnTree, below: ColumnTree) -> str:
         f"<h1>{escape(title)}</h1><p>What it was made of, left; what is made of it, right. Lines: values went along;"
         f" dashed: it decided something, such as which rows there are.</p>"
     )
-    return framed(title, head, f"<section>{_svg((above.source, above.column), edges)}</section>{said}", style=_STYLE)
+    return framed(
+        title, head, f"<section>{wide(_svg((above.source, above.column), edges))}</section>{said}", style=_STYLE
+    )
 
 
 def _links(tree: ColumnTree) -> Iterator[tuple[ColumnTree, Link]]:
