@@ -389,6 +389,19 @@ class CatalogContract:
         with pytest.raises(NoSuchRef):
             catalog.resolve(datetime(2000, 1, 1, tzinfo=UTC))
 
+    @pytest.mark.parametrize(
+        "ref",
+        [
+            "", "~", "~1", "main~", "main~-1", "main~~1", "main~\u00b2", "main~1e9", "main~" + "9" * 5000, "ma\0in", "\ud800",
+            "0001-01-01", "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00", "2026-02-30",
+        ],
+    )  # fmt: skip
+    def test_what_names_no_commit_is_said_to_name_none(self, catalog, ref):
+        with pytest.raises(NoSuchRef):
+            catalog.resolve(ref)
+        with pytest.raises(NoSuchRef):
+            catalog.branch(ref)
+
     def test_a_tag_stays_on_its_commit(self, catalog):
         first = land(catalog, orders(1))
         catalog.tag("v1", first)

@@ -6,8 +6,9 @@ implementations keep the same promises (``tests/contracts``): ``Lake`` on disk, 
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias
 
 from pilotline.domain.errors import did_you_mean
 from pilotline.lake.errors import NamespaceInUse, NoSuchRef
@@ -33,11 +34,23 @@ if TYPE_CHECKING:
     from pilotline.lake.arrow_types import ArrowDataset, ArrowReader, ArrowTable
     from pilotline.lake.bells import Topic
 
-__all__ = ["Catalog", "CatalogReader", "Compacted", "FrameNotes", "Published", "Ref", "Transaction", "Written"]
+__all__ = [
+    "Catalog",
+    "CatalogReader",
+    "Compacted",
+    "FrameNotes",
+    "Published",
+    "Ref",
+    "Transaction",
+    "Written",
+    "steps_back",
+]
 
 #: A pinned commit, or what names one: a branch, a tag, a commit id (its first 4 letters are enough), a time (main as it
 #: was then), each with ``~N`` for N commits before.
 Ref: TypeAlias = "Commit | str | datetime"
+
+_STEPS: Final = re.compile("[0-9]{1,9}")
 
 #: What a frame was before it became a table (``frames.to_table``); JSON-ready.
 FrameNotes: TypeAlias = "Mapping[str, Any]"
@@ -86,6 +99,18 @@ class Compacted:
     table: TableName
     files_before: int
     files_after: int
+
+
+def steps_back(ref: str) -> tuple[str, int]:
+    """What a reference names, and how many commits before it.
+
+    Raises:
+        NoSuchRef: what comes after ``~`` is no number.
+    """
+    name, tilde, steps = ref.partition("~")
+    if tilde and not _STEPS.fullmatch(steps):
+        raise NoSuchRef(f"'{ref}' has no number after ~", try_next="write it as main~1", ref=ref)
+    return name, int(steps or 0)
 
 
 def no_namespace(name: str, known: Iterable[str]) -> NoSuchRef:

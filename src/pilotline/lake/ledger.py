@@ -28,6 +28,7 @@ from pilotline.domain.tables import (
     TableInfo,
     TableName,
 )
+from pilotline.lake.catalog import steps_back
 from pilotline.lake.database import named_statements
 from pilotline.lake.errors import BadBranch, BranchNotOpen, Expired, NoSuchRef, ProtectedBranch, StaleBranch
 
@@ -210,13 +211,18 @@ def branch_row(tx: Session, name: str) -> BranchRow:
     Raises:
         NoSuchRef: there is none.
     """
-    rows = tx.execute(SQL["branch_by_name"], name=name)
+    rows = _rows_named(tx, name)
     if not rows:
         known = [row[1] for row in tx.execute(SQL["list_branches"], every=False)]
         raise NoSuchRef(
             f"no branch '{name}'.{did_you_mean(name, known)}", try_next="pilotline branch", ref=name, known=known
         )
     return BranchRow.from_row(rows[0])
+
+
+def _rows_named(tx: Session, name: str) -> list[tuple[Any, ...]]:
+    # Some of what cannot be a name, no database would even look for.
+    return tx.execute(SQL["branch_by_name"], name=name) if _BRANCH_NAME.fullmatch(name) else []
 
 
 def branch_by_id(tx: Session, branch_id: int) -> BranchRow:
@@ -372,12 +378,10 @@ def resolve(tx: Session, ref: Ref) -> CommitRow:
         return _by_id(tx, ref.id)
     if isinstance(ref, datetime):
         return _at_time(tx, ref)
-    text, _, steps = ref.partition("~")
+    text, steps = steps_back(ref)
     if "~" in ref:
-        if not steps.isdigit():
-            raise NoSuchRef(f"'{ref}' has no number after ~", try_next="write it as main~1", ref=ref)
-        return _steps_back(tx, resolve(tx, text), int(steps), ref)
-    rows = tx.execute(SQL["branch_by_name"], name=text)
+        return _steps_back(tx, resolve(tx, text), steps, ref)
+    rows = _rows_named(tx, text)
     if rows and rows[0][5] in {"open", "checked", "failed"}:
         return head_of(tx, BranchRow.from_row(rows[0]))
     tagged = tags(tx)
@@ -408,7 +412,10 @@ def _by_id(tx: Session, prefix: str) -> CommitRow:
 
 
 def _at_time(tx: Session, moment: datetime) -> CommitRow:
-    rows = tx.execute(SQL["commit_before"], at=time_text(moment.astimezone(UTC)))
+    try:
+        rows = tx.execute(SQL["commit_before"], at=time_text(moment))
+    except OverflowError:  # a zone takes it out of the years that there are
+        rows = []
     if not rows:
         raise NoSuchRef(f"the lake is younger than {moment.isoformat()}", try_next="pilotline log", ref=str(moment))
     return CommitRow.from_row(rows[0])
@@ -427,11 +434,13 @@ def _as_time(text: str) -> datetime | None:
     try:
         day = date.fromisoformat(text)
     except ValueError:
-        try:
-            return datetime.fromisoformat(text).astimezone()
-        except ValueError:
-            return None
-    return datetime(day.year, day.month, day.day).astimezone() + timedelta(days=1, microseconds=-1)
+        day = None
+    try:
+        if day is not None:
+            return datetime(day.year, day.month, day.day).astimezone() + timedelta(days=1, microseconds=-1)
+        return datetime.fromisoformat(text).astimezone()
+    except (ValueError, OverflowError):  # the first and the last day are not in all zones
+        return None
 
 
 def time_text(moment: datetime) -> str:

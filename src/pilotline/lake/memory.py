@@ -34,7 +34,7 @@ from pilotline.domain.tables import (
     TableInfo,
     TableName,
 )
-from pilotline.lake.catalog import Published, Written, namespace_in_use, no_namespace
+from pilotline.lake.catalog import Published, Written, namespace_in_use, no_namespace, steps_back
 from pilotline.lake.errors import (
     BadBranch,
     BadLayout,
@@ -141,9 +141,9 @@ class MemoryCatalog:
             return self._state.commits[ref.id]
         if isinstance(ref, datetime):
             return self._at_time(ref)
-        name, _, steps = ref.partition("~")
+        name, steps = steps_back(ref)
         found = self._named(name, ref)
-        for _ in range(int(steps or 0)):
+        for _ in range(steps):
             if found.parent is None:
                 raise NoSuchRef(f"'{ref}' goes back before the first commit", ref=ref)
             found = self._state.commits[found.parent]
@@ -163,7 +163,7 @@ class MemoryCatalog:
             return state.commits[gone[-1].head]
         try:
             return self._at_time(datetime.fromisoformat(name).astimezone())
-        except ValueError:
+        except (ValueError, OverflowError):
             hint = did_you_mean(name, [*state.branches, *state.tags])
             raise NoSuchRef(f"'{ref}' is no branch, tag, commit or time.{hint}", ref=ref) from None
 
