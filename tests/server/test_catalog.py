@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from urllib.parse import quote, urlencode
+from urllib.parse import quote, unquote, urlencode
 
 import pytest
 from hypothesis import given
@@ -25,7 +25,7 @@ from pilotline.lake.lending import Lender
 from pilotline.lake.storage import s3_place
 from pilotline.lake.sweeping import sweep
 from pilotline.server.app import app
-from pilotline.server.iceberg import ENDPOINTS, IcebergCatalog, prefix_of, ref_of
+from pilotline.server.iceberg import ENDPOINTS, IcebergCatalog, page_of, paged, prefix_of, ref_of
 from pilotline.server.tokens import Token
 
 shop = sys.modules["shop"]
@@ -56,18 +56,86 @@ def test_every_endpoint_that_is_named_answers(served):
     for endpoint in served.ask("/v1/config").json["endpoints"]:
         method, path = endpoint.split(" ")
         answer = served.ask(path.format(prefix="main", namespace="shop", table="orders"), method)
-        assert (answer.status, answer.body if method == "HEAD" else b"") == (204 if method == "HEAD" else 200, b"")
+        assert (answer.status, answer.body == b"") == ((200, False) if method == "GET" else (204, True))
 
 
 def test_namespaces_and_tables_are_listed(served):
     assert served.ask("/v1/main/namespaces").json == {"namespaces": [["shop"], ["stock"]]}
     assert served.ask("/v1/main/namespaces?parent=shop").json == {"namespaces": []}
     assert served.ask("/v1/main/namespaces/shop").json == {"namespace": ["shop"], "properties": {}}
-    assert served.ask("/v1/main/namespaces/shop/tables?pageToken=&pageSize=1").json == {
+    assert served.ask("/v1/main/namespaces/shop/tables").json == {
         "identifiers": [{"namespace": ["shop"], "name": "nothing"}, {"namespace": ["shop"], "name": "orders"}]
     }
     assert served.ask("/v1/main/namespaces/shop/views").json == {"identifiers": []}
     assert served.ask(f"{TABLE}/credentials").json == {"storage-credentials": []}
+
+
+@pytest.mark.parametrize("first", ["pageToken=&pageSize=1", "pageSize=1"])
+def test_lists_come_in_pages_where_a_client_wants_them(served, first):
+    for path, told in (
+        ("/v1/main/namespaces", ({"namespaces": [["shop"]]}, {"namespaces": [["stock"]]})),
+        (
+            "/v1/main/namespaces/shop/tables",
+            tuple({"identifiers": [{"namespace": ["shop"], "name": name}]} for name in ("nothing", "orders")),
+        ),
+    ):
+        one = served.ask(f"{path}?{first}").json
+        assert one == told[0] | {"next-page-token": one["next-page-token"]}
+        following = urlencode({"pageToken": one["next-page-token"], "pageSize": 1})
+        assert served.ask(f"{path}?{following}").json == told[1] | {"next-page-token": None}
+    assert served.ask("/v1/main/namespaces?pageToken=").json == {
+        "namespaces": [["shop"], ["stock"]],
+        "next-page-token": None,
+    }
+    assert served.ask(f"/v1/main/namespaces?parent=shop&{first}").json == {"namespaces": [], "next-page-token": None}
+    assert served.ask(f"/v1/main/namespaces/shop/views?{first}").json == {"identifiers": [], "next-page-token": None}
+
+
+@pytest.mark.parametrize(
+    "asked", ["pageSize=0", "pageSize=-1", "pageSize=x", "pageSize=", "pageToken=?", "pageToken=_w=="]
+)
+@pytest.mark.parametrize(
+    "path", ["/v1/main/namespaces", "/v1/main/namespaces/shop/tables", "/v1/main/namespaces/shop/views"]
+)
+def test_a_page_that_cannot_be_is_refused(served, path, asked):
+    assert served.ask(f"{path}?{asked}").refusal == (400, "BadRequestException")
+
+
+@given(names=st.sets(st.text(min_size=1, max_size=5), max_size=20), size=st.integers(1, 7))
+def test_all_pages_together_are_the_list_in_order(names, size):
+    told, page = [], page_of("", str(size))
+    while page is not None:
+        some, more = paged(names, page)
+        assert len(some) <= size
+        told += some
+        page = page_of(more["next-page-token"], str(size)) if more["next-page-token"] is not None else None
+    assert told == sorted(names)
+
+
+def test_what_comes_while_a_client_turns_pages_neither_repeats_nor_hides_a_name():
+    before = [f"t{number}" for number in range(0, 10, 2)]
+    some, more = paged(before, page_of("", "2"))
+    rest, _ = paged([*before, "t1", "t5", "t7"], page_of(more["next-page-token"], "20"))
+    assert (some, rest) == (["t0", "t2"], ["t4", "t5", "t6", "t7", "t8"])
+
+
+def test_a_table_that_is_as_a_client_has_it_is_not_sent_again(served):
+    first = served.ask(TABLE)
+    tag = first.headers["etag"]
+    for said in (tag, f"W/{tag}", f'"other", {tag}'):
+        again = served.ask(TABLE, **{"If-None-Match": said})
+        assert (again.status, again.body, again.headers["etag"]) == (304, b"", tag)
+    assert served.ask(TABLE, **{"If-None-Match": '"other"'}).json == first.json
+    assert served.ask(TABLE.replace("main", "review=2Fprices")).headers["etag"] != tag
+
+
+def test_what_a_client_tells_of_a_scan_is_accepted(served):
+    told = json.dumps({"report-type": "scan-report", "table-name": "orders", "snapshot-id": 1, "metrics": {}})
+    answer = served.ask(f"{TABLE}/metrics", "POST", body=told)
+    assert (answer.status, answer.body) == (204, b"")
+    assert served.ask("/v1/main/namespaces/shop/tables/ordres/metrics", "POST").refusal == (404, "NoSuchTableException")
+    assert served.ask(f"{TABLE}/metrics", "POST", Authorization="Bearer wrong").status == 401
+    assert served.ask(f"{TABLE}/metrics").refusal == (405, "UnsupportedOperationException")
 
 
 def test_a_table_is_answered_as_its_metadata_file_has_it(served):
@@ -156,6 +224,20 @@ def test_many_ask_at_once_while_tables_are_published(where, request, tmp_path):
     lake.database.close()
 
 
+def test_every_connection_outlives_a_restart_of_the_database(safe_postgres, tmp_path):
+    url = safe_postgres.database()
+    lake = shop.filled(open_lake(tmp_path, database=url))
+    server = shop.Served(lake, tmp_path, PILOTLINE_DATABASE=url)
+    with ThreadPoolExecutor(24) as pool:
+        before = {answer.status for answer in pool.map(server.ask, [TABLE] * 100)}
+        safe_postgres.kill()
+        safe_postgres.start()
+        after = {answer.status for answer in pool.map(server.ask, [TABLE] * 100)}
+    assert (before, after) == ({200}, {200})
+    server.stop()
+    lake.database.close()
+
+
 def test_a_database_that_is_started_again_is_asked_again(safe_postgres, tmp_path):
     url = safe_postgres.database()
     lake = shop.filled(open_lake(tmp_path, database=url))
@@ -190,6 +272,10 @@ def test_a_database_that_is_started_again_is_asked_again(safe_postgres, tmp_path
         ("/v1/main/namespaces/shop/tables/ordres", "NoSuchTableException"),
         ("/v1/main/namespaces/shop/tables/not-a-name", "NoSuchTableException"),
         ("/v1/main/namespaces/shop/tables/ordres/credentials", "NoSuchTableException"),
+        ("/v1/main/namespaces/shop/views/orders", "NoSuchViewException"),
+        ("/v1/main/namespaces/", "NotFoundException"),
+        (f"{TABLE}/", "NotFoundException"),
+        (f"{TABLE}/plan", "NotFoundException"),
         ("/v1/main/namespaces/shop/tables/..%2F..%2Fcatalog", "NotFoundException"),
         ("/v1/elsewhere", "NotFoundException"),
         ("/", "NotFoundException"),
@@ -197,6 +283,21 @@ def test_a_database_that_is_started_again_is_asked_again(safe_postgres, tmp_path
 )
 def test_what_is_not_there_is_said_in_icebergs_words(served, path, kind):
     assert served.ask(path).refusal == (404, kind)
+
+
+@pytest.mark.parametrize(
+    "ref", ["ma%00in", "main~%C2%B2", "0001-01-01", "9999-12-31T23:59:59-14:00", "%FF", "%ED%A0%80", "main~99999999999"]
+)
+def test_nothing_that_a_client_can_ask_for_is_taken_for_a_bug(url, ref, tmp_path):
+    catalog = IcebergCatalog(shop.filled(open_lake(tmp_path, database=url)), lambda _: Scope.everything("the owner"))
+    state = unquote(ref, errors="replace")
+    for path in (
+        f"/v1/{state}/namespaces",
+        f"/v1/main/namespaces/{state}/tables/orders",
+        f"/v1/{state}/namespaces/shop",
+    ):
+        assert in_process(catalog, path)[0] == 404
+    assert in_process(catalog, "/v1/config", query=f"warehouse={ref}")[0] == 404
 
 
 def test_a_refusal_names_its_code_and_what_is_near(served):
@@ -274,7 +375,7 @@ def test_whatever_writes_is_refused(served, method, path):
 # Tables that cannot be handed out
 
 
-def in_process(catalog, path, method="GET"):
+def in_process(catalog, path, method="GET", query=""):
     """The status and the JSON of an answer, without a network."""
     sent = []
 
@@ -285,7 +386,7 @@ def in_process(catalog, path, method="GET"):
         sent.append(message)
 
     scope = {
-        "type": "http", "method": method, "path": path, "query_string": b"", "server": ("here", 80), "scheme": "http",
+        "type": "http", "method": method, "path": path, "query_string": query.encode(), "server": ("here", 80), "scheme": "http",
         "headers": [(b"authorization", b"Bearer sixteen-letters-or-more")],
     }  # fmt: skip
     with suppress(RuntimeError):  # raised again, for the log

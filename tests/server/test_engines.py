@@ -95,6 +95,21 @@ def test_pyiceberg_reads_each_table_at_each_state(served, at):
         assert found.column_names == ["id", "amount", "at", "region"]
 
 
+@pytest.mark.parametrize("size", ["1", "2", "100"])
+def test_pyiceberg_lists_in_pages(served, size):
+    from pyiceberg.catalog import load_catalog
+
+    catalog = load_catalog(
+        "pilotline", type="rest", uri=served.address, token=served.token,
+        **{"rest-page-size": size, "snapshot-loading-mode": "refs"},
+    )  # fmt: skip
+    assert catalog.list_namespaces() == [("shop",), ("stock",)]
+    assert catalog.list_tables("shop") == [("shop", "nothing"), ("shop", "orders")]
+    assert catalog.list_views("shop") == []
+    assert (catalog.namespace_exists("shop"), catalog.namespace_exists("none")) == (True, False)
+    assert catalog.load_table("shop.orders").scan().to_arrow().to_pylist() == shop.rows(served.lake, "main")
+
+
 def test_pyiceberg_asks_for_a_token_by_a_secret_and_cannot_write(served):
     from pyiceberg.catalog import load_catalog
 

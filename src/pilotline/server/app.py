@@ -10,14 +10,15 @@ import binascii
 from asyncio import get_running_loop
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import parse_qs, unquote
 
 from pilotline.domain.access import NotAllowed
-from pilotline.domain.errors import PilotlineError
+from pilotline.domain.errors import PilotlineError, UsageError
 from pilotline.domain.tables import BadTableName, NoSuchTable
 from pilotline.lake.errors import DatabaseUnreachable, Expired, FilesElsewhere, LakeBusy, NoSuchRef, StorageUnreachable
-from pilotline.server.iceberg import IcebergCatalog, ref_of
+from pilotline.server.iceberg import IcebergCatalog, page_of, ref_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
@@ -27,10 +28,14 @@ if TYPE_CHECKING:
     from starlette.responses import Response
     from starlette.types import ASGIApp, Receive, Scope, Send
 
+    from pilotline.server.iceberg import Page
     from pilotline.server.tokens import Token
 
 __all__ = ["app"]
 
+_NAMESPACES: Final = "/v1/{prefix:path}/namespaces"
+_NAMESPACE: Final = f"{_NAMESPACES}/{{namespace}}"
+_TABLE: Final = f"{_NAMESPACE}/tables/{{table}}"
 _TOKENS: Final = "/v1/oauth/tokens"
 _TOKEN_TYPE: Final = "urn:ietf:params:oauth:token-type:access_token"  # noqa: S105 - the name of a kind
 _EXCHANGE: Final = "urn:ietf:params:oauth:grant-type:token-exchange"
@@ -84,17 +89,21 @@ def app(
         return PlainTextResponse(told, media_type="text/plain; version=0.0.4")
 
     answers = _Answers(catalog)
-    return Starlette(
+    made = Starlette(
         lifespan=lifespan,
         routes=[
             Route(_TOKENS, give_token, methods=["POST"]),
             Route("/v1/config", in_thread(answers.config)),
             *([Route("/metrics", in_thread(give_metrics))] if metrics is not None else []),
+            Route(f"{_TABLE}/metrics", in_thread(answers.metrics), methods=["POST"]),
             *(Route(path, in_thread(answer)) for path, answer in answers.routes().items()),
         ],
         middleware=[Middleware(_OwnerReads, token=token)],
         exception_handlers={PilotlineError: _refused, HTTPException: _no_such_path, Exception: _broken},
     )
+    # Where something that speaks TLS stands before this, it would be a redirection to plain HTTP, with the token.
+    made.router.redirect_slashes = False
+    return made
 
 
 class _Answers:
@@ -104,47 +113,59 @@ class _Answers:
         self._catalog = catalog
 
     def routes(self) -> Mapping[str, Callable[[Request], Response]]:
-        namespaces = "/v1/{prefix:path}/namespaces"
-        namespace = f"{namespaces}/{{namespace}}"
-        table = f"{namespace}/tables/{{table}}"
         return {
-            f"{table}/credentials": self.credentials,
-            table: self.table,
-            f"{namespace}/tables": self.tables,
-            f"{namespace}/views": self.views,
-            namespace: self.namespace,
-            namespaces: self.namespaces,
+            f"{_TABLE}/credentials": self.credentials,
+            _TABLE: self.table,
+            f"{_NAMESPACE}/tables": self.tables,
+            f"{_NAMESPACE}/views/{{view}}": self.view,
+            f"{_NAMESPACE}/views": self.views,
+            _NAMESPACE: self.namespace,
+            _NAMESPACES: self.namespaces,
         }
 
     def config(self, request: Request) -> Response:
         return _json(self._catalog.config(request.query_params.get("warehouse", "")))
 
     def namespaces(self, request: Request) -> Response:
-        return _json(self._catalog.namespaces(_ref(request), request.query_params.get("parent", "")))
+        return _json(self._catalog.namespaces(_ref(request), request.query_params.get("parent", ""), _page(request)))
 
     def namespace(self, request: Request) -> Response:
         return _json(self._catalog.namespace(_ref(request), request.path_params["namespace"]), of=request)
 
     def tables(self, request: Request) -> Response:
-        return _json(self._catalog.tables(_ref(request), request.path_params["namespace"]))
+        return _json(self._catalog.tables(_ref(request), request.path_params["namespace"], _page(request)))
 
     def views(self, request: Request) -> Response:
-        return _json(self._catalog.views(_ref(request), request.path_params["namespace"]))
+        return _json(self._catalog.views(_ref(request), request.path_params["namespace"], _page(request)))
+
+    def view(self, request: Request) -> Response:
+        named = f"{request.path_params['namespace']}.{request.path_params['view']}"
+        return _error(404, "NoSuchViewException", f"there is no view '{named}': tables are all there is")
 
     def table(self, request: Request) -> Response:
         namespace, table = request.path_params["namespace"], request.path_params["table"]
         if request.method == "HEAD":
             self._catalog.find_table(_ref(request), namespace, table)
             return _json({}, of=request)
-        return _json(self._catalog.table(_ref(request), namespace, table))
+        answer = self._catalog.table(_ref(request), namespace, table)
+        # A state's metadata never changes, so where it lies says what is answered.
+        tag = f'"{sha256(answer["metadata-location"].encode()).hexdigest()}"'
+        if tag in _tags(request.headers.get("if-none-match", "")):
+            return _not_modified(tag)
+        return _json(answer, ETag=tag)
 
     def credentials(self, request: Request) -> Response:
         found = self._catalog.credentials(_ref(request), request.path_params["namespace"], request.path_params["table"])
         return _json(found)
 
+    def metrics(self, request: Request) -> Response:
+        """What a client tells of a scan that it did: nobody asks for it, and it is not kept."""
+        self._catalog.find_table(_ref(request), request.path_params["namespace"], request.path_params["table"])
+        return _nothing()
+
 
 class _OwnerReads:
-    """Lets through who has the token and wants to read; everybody may ask for a token."""
+    """Lets through who has the token and wants to read, or to tell of what was read; everybody may ask for a token."""
 
     def __init__(self, inner: ASGIApp, *, token: Token) -> None:
         self._inner = inner
@@ -164,9 +185,8 @@ class _OwnerReads:
             answer = _error(401, "NotAuthorizedException", "the token is missing or not the one of this server")
             answer.headers["WWW-Authenticate"] = 'Bearer realm="pilotline"'
             return answer
-        if scope["method"] not in {"GET", "HEAD"}:
-            return _read_only()
-        return None
+        tells = scope["method"] == "POST" and scope["path"].endswith("/metrics")
+        return None if tells or scope["method"] in {"GET", "HEAD"} else _read_only()
 
 
 async def _give_token(request: Request, token: Token) -> Response:
@@ -206,13 +226,34 @@ def _ref(request: Request) -> str:
     return ref_of(request.path_params["prefix"])
 
 
-def _json(content: Mapping[str, Any], *, status: int = 200, of: Request | None = None) -> Response:
-    from starlette.responses import JSONResponse, Response
+def _page(request: Request) -> Page | None:
+    return page_of(request.query_params.get("pageToken"), request.query_params.get("pageSize"))
+
+
+def _tags(header: str) -> set[str]:
+    """What `If-None-Match` lists; whether a tag is weak makes no difference to it."""
+    return {each.strip().removeprefix("W/") for each in header.split(",")}
+
+
+def _json(content: Mapping[str, Any], *, status: int = 200, of: Request | None = None, **headers: str) -> Response:
+    from starlette.responses import JSONResponse
 
     if of is not None and of.method == "HEAD":
-        return Response(status_code=204)
+        return _nothing()
     # Neither tokens nor what a branch holds now is for a store between.
-    return JSONResponse(dict(content), status_code=status, headers={"Cache-Control": "no-store"})
+    return JSONResponse(dict(content), status_code=status, headers={"Cache-Control": "no-store", **headers})
+
+
+def _nothing() -> Response:
+    from starlette.responses import Response
+
+    return Response(status_code=204)
+
+
+def _not_modified(tag: str) -> Response:
+    from starlette.responses import Response
+
+    return Response(status_code=304, headers={"ETag": tag, "Cache-Control": "no-store"})
 
 
 def _error(status: int, kind: str, message: str) -> Response:
@@ -236,6 +277,8 @@ def _refused(request: Request, error: Exception) -> Response:
 
 def _as_http(error: Exception, request: Request) -> tuple[int, str]:
     match error:
+        case UsageError():
+            return 400, "BadRequestException"
         case NoSuchRef() if "prefix" not in request.path_params:
             return 404, "NoSuchWarehouseException"
         case NoSuchRef() if "table" not in request.path_params:

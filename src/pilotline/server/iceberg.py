@@ -7,22 +7,29 @@ looked up at each request; a commit or a tag stays what it is.
 
 from __future__ import annotations
 
+import base64
 import re
+from bisect import bisect_right
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
+from pilotline.domain.errors import UsageError
 from pilotline.domain.tables import MAIN, TableName
 from pilotline.lake.catalog import no_namespace
 from pilotline.lake.lending import Lender
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from pilotline.domain.access import Scope
     from pilotline.domain.tables import Namespace
     from pilotline.lake.lake import Lake
 
-__all__ = ["ENDPOINTS", "IcebergCatalog", "prefix_of", "ref_of"]
+__all__ = ["ENDPOINTS", "IcebergCatalog", "Page", "page_of", "paged", "prefix_of", "ref_of"]
+
+#: Names in one page of a list.
+LARGEST_PAGE: Final = 1000
 
 _NAMESPACE: Final = "/v1/{prefix}/namespaces/{namespace}"
 #: What there is, as clients are told.
@@ -34,8 +41,50 @@ ENDPOINTS: Final = (
     f"GET {_NAMESPACE}/tables/{{table}}",
     f"HEAD {_NAMESPACE}/tables/{{table}}",
     f"GET {_NAMESPACE}/tables/{{table}}/credentials",
+    f"POST {_NAMESPACE}/tables/{{table}}/metrics",
     f"GET {_NAMESPACE}/views",
 )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """Which part of a list a client asks for."""
+
+    #: What comes after this name.
+    after: str = ""
+    #: At most so many.
+    size: int = LARGEST_PAGE
+
+
+def page_of(token: str | None, size: str | None) -> Page | None:
+    """The page that a client asks for with ``pageToken`` or ``pageSize``; None where it wants all at once.
+
+    Raises:
+        UsageError: the size is no number above 0, or no answer of ours had that token.
+    """
+    if token is None and size is None:
+        return None
+    if size is not None and not re.fullmatch("0*[1-9][0-9]{0,8}", size):
+        raise UsageError(f"{size!r} is no size of a page", try_next="ask for 1 or more")
+    try:
+        after = base64.b64decode((token or "").encode(), b"-_", validate=True).decode()
+    except ValueError:
+        raise UsageError("this pageToken is none of this server's", try_next="begin with an empty one") from None
+    return Page(after=after, size=min(int(size or LARGEST_PAGE), LARGEST_PAGE))
+
+
+def paged(names: Iterable[str], page: Page | None) -> tuple[list[str], dict[str, str | None]]:
+    """The names of a page in their order, and what the answer says of the next one.
+
+    A token says after which name it goes on: so no name is told twice or left out that is there all the while.
+    """
+    there = sorted(names)
+    if page is None:
+        return there, {}
+    rest = there[bisect_right(there, page.after) :]
+    more = len(rest) > page.size
+    token = base64.urlsafe_b64encode(rest[page.size - 1].encode()).decode() if more else None
+    return rest[: page.size], {"next-page-token": token}
 
 
 def prefix_of(ref: str) -> str:
@@ -76,7 +125,7 @@ class IcebergCatalog:
         self._lake.resolve(ref)
         return {"defaults": {}, "overrides": {"prefix": prefix_of(ref)}, "endpoints": list(ENDPOINTS)}
 
-    def namespaces(self, ref: str, parent: str = "") -> dict[str, Any]:
+    def namespaces(self, ref: str, parent: str = "", page: Page | None = None) -> dict[str, Any]:
         """The namespaces that have tables; none has another within.
 
         Raises:
@@ -85,7 +134,8 @@ class IcebergCatalog:
         known = self._namespaces(ref)
         if parent:
             self._known(known, parent)
-        return {"namespaces": [] if parent else [[name] for name in known]}
+        names, more = paged(() if parent else known, page)
+        return {"namespaces": [[name] for name in names], **more}
 
     def namespace(self, ref: str, name: str) -> dict[str, Any]:
         """What is known of a namespace.
@@ -100,25 +150,27 @@ class IcebergCatalog:
             "properties": dict(found.properties) | {key: text for key, text in said.items() if text},
         }
 
-    def tables(self, ref: str, namespace: str) -> dict[str, Any]:
+    def tables(self, ref: str, namespace: str, page: Page | None = None) -> dict[str, Any]:
         """The tables of a namespace.
 
         Raises:
             NoSuchRef: no such state or namespace.
         """
-        names = [info.table for info in self._lake.tables(ref) if info.table.namespace == namespace]
-        if not names:
+        there = [info.table.name for info in self._lake.tables(ref) if info.table.namespace == namespace]
+        if not there:
             self._known(self._namespaces(ref), namespace)
-        return {"identifiers": [{"namespace": [name.namespace], "name": name.name} for name in names]}
+        names, more = paged(there, page)
+        return {"identifiers": [{"namespace": [namespace], "name": name} for name in names], **more}
 
-    def views(self, ref: str, namespace: str) -> dict[str, Any]:
+    def views(self, ref: str, namespace: str, page: Page | None = None) -> dict[str, Any]:
         """There are none.
 
         Raises:
             NoSuchRef: no such state or namespace.
         """
         self._known(self._namespaces(ref), namespace)
-        return {"identifiers": []}
+        names, more = paged((), page)
+        return {"identifiers": names, **more}
 
     def table(self, ref: str, namespace: str, name: str) -> dict[str, Any]:
         """What an engine needs to read a table.
