@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import socket
+from pathlib import Path
 
 import pytest
 
-from pilotline.server.listening import CannotListen, NotLoopback, address_of, listen
+from pilotline.domain.errors import UsageError
+from pilotline.server.listening import BadCertificate, CannotListen, NotLoopback, Tls, address_of, listen, tls_from
 from pilotline.server.tokens import BadToken, Token, token_from
 
+#: Of 127.0.0.1, signed by itself, valid from 2020 to 2120.
+CERTIFICATE, KEY = (Path(__file__).with_name(f"only-for-tests.{suffix}") for suffix in ("pem", "key"))
 GOOD = "sixteen-letters-or-more"
 
 
@@ -44,6 +48,21 @@ def test_an_address_of_the_sixth_version_stands_in_brackets():
             return "::1", 8181, 0, 0
 
     assert address_of(Socket()) == "http://[::1]:8181"
+
+
+def test_a_certificate_and_its_key_are_taken_together_or_not_at_all(tmp_path):
+    assert tls_from(None, None) is None
+    assert tls_from(CERTIFICATE, KEY) == Tls(certificate=CERTIFICATE, key=KEY)
+    for one in ((CERTIFICATE, None), (None, KEY)):
+        with pytest.raises(UsageError):
+            tls_from(*one)
+    (tmp_path / "empty").touch()
+    for pair in ((KEY, CERTIFICATE), (CERTIFICATE, tmp_path / "none"), (tmp_path / "empty", KEY), (tmp_path, KEY)):
+        with pytest.raises(BadCertificate) as caught:
+            tls_from(*pair)
+        assert (caught.value.code, caught.value.exit_status) == ("PL348", 2)
+    with listen("127.0.0.1", 0) as listening:
+        assert address_of(listening, Tls(certificate=CERTIFICATE, key=KEY)).startswith("https://127.0.0.1:")
 
 
 def test_the_file_says_more_than_the_variable_and_without_both_a_token_is_made(tmp_path):

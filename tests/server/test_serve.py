@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 import signal
+import ssl
 import subprocess
 import sys
-from http.client import HTTPConnection
+from http.client import BadStatusLine, HTTPConnection, HTTPSConnection
+from pathlib import Path
 
 import pytest
+from pyiceberg.catalog import load_catalog
 
 from pilotline.lake.lake import open_lake
 
@@ -36,6 +39,23 @@ def test_a_token_that_was_given_is_not_printed(tmp_path):
     assert "as in PILOTLINE_TOKEN" in told
 
 
+def test_with_a_certificate_it_speaks_tls_and_nothing_else(tmp_path, monkeypatch):
+    certificate, key = (Path(__file__).with_name(f"only-for-tests.{suffix}") for suffix in ("pem", "key"))
+    server = shop.Served(open_lake(tmp_path), tmp_path, "--tls-cert", str(certificate), "--tls-key", str(key))
+    assert server.address.startswith("https://127.0.0.1:")
+    place = server.address.removeprefix("https://")
+    connection = HTTPSConnection(place, timeout=30, context=ssl.create_default_context(cafile=certificate))
+    connection.request("GET", "/v1/main/namespaces", headers={"Authorization": f"Bearer {server.token}"})
+    assert connection.getresponse().read() == b'{"namespaces":[]}'
+    connection.close()
+    with pytest.raises((BadStatusLine, ConnectionError)):
+        server.ask("/v1/config")
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate))
+    catalog = load_catalog("over-tls", type="rest", uri=server.address, token=server.token)
+    assert catalog.list_namespaces() == []
+    assert server.stop() == 0
+
+
 def test_it_says_the_same_to_people(tmp_path):
     process = subprocess.Popen(
         [sys.executable, "-m", "pilotline", "serve", "--port", "0"],
@@ -57,6 +77,8 @@ def test_it_says_the_same_to_people(tmp_path):
     [
         (["--host", "0.0.0.0"], "PL402"),  # noqa: S104
         (["--token-file", "none"], "PL403"),
+        (["--tls-cert", "none", "--tls-key", "none"], "PL348"),
+        (["--tls-cert", "none"], "PL001"),
         (["--host", "192.0.2.1", "--expose"], "PL501"),
         (["--port", "70000"], "PL001"),
         (["--port", "x"], "PL001"),

@@ -71,11 +71,12 @@ def run(args: Namespace, out: Out) -> int:
     from pilotline.lake.attending import attending
     from pilotline.run.opening import lake_of
     from pilotline.run.projects import project_of
-    from pilotline.server.listening import address_of, listen, serve
+    from pilotline.server.listening import address_of, listen, serve, tls_from
     from pilotline.server.tokens import token_from
 
     project = project_of(Path.cwd())
     kept, token = kept_of(project), token_from(args.token_file, os.environ)
+    tls = tls_from(args.tls_cert, args.tls_key)
     # Before it waits for a database: a port that another one has would be no news then.
     listening = listen(args.host, args.port, expose=args.expose)
     lake = lake_of(project)
@@ -107,7 +108,7 @@ def run(args: Namespace, out: Out) -> int:
 
     attended = attending(lake.database, "factory", COMPONENTS, too_new=leave)
     with attended, listening:
-        address = address_of(listening)
+        address = address_of(listening, tls)
         try:
             for job in jobs:
                 job.start()
@@ -117,7 +118,7 @@ def run(args: Namespace, out: Out) -> int:
             out.say(f"  tables and metrics: {address}, token {said}")
             out.document({"address": address, "token": None if token.given_by else token.secret, "schedules": count})
             out.finish()
-            serve(served, listening, ended=asked.is_set)
+            serve(served, listening, tls=tls, ended=asked.is_set)
         finally:
             for number in (signal.SIGTERM, signal.SIGINT):
                 signal.signal(number, lambda *_: workers.hurry())

@@ -46,6 +46,8 @@ def add_listening(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--token-file", type=Path, metavar="FILE", help="holds the token; else PILOTLINE_TOKEN, or a new one"
     )
+    parser.add_argument("--tls-cert", type=Path, metavar="FILE", help="speak TLS, with the certificate in this file")
+    parser.add_argument("--tls-key", type=Path, metavar="FILE", help="the certificate's key")
 
 
 def run(args: Namespace, out: Out) -> int:
@@ -58,22 +60,22 @@ def run(args: Namespace, out: Out) -> int:
     from pilotline.cli.lakes import open_here
     from pilotline.lake.attending import attending
     from pilotline.run.components import COMPONENTS
-    from pilotline.server.listening import address_of, listen, serve
+    from pilotline.server.listening import address_of, listen, serve, tls_from
     from pilotline.server.tokens import token_from
 
-    token = token_from(args.token_file, os.environ)
+    token, tls = token_from(args.token_file, os.environ), tls_from(args.tls_cert, args.tls_key)
     lake, _ = open_here()
     served = served_by(lake, token)
     # Ctrl-C is how it usually ends.
     attended = attending(lake.database, "serve", COMPONENTS)
     with attended, listen(args.host, args.port, expose=args.expose) as listening, suppress(KeyboardInterrupt):
-        address = address_of(listening)
+        address = address_of(listening, tls)
         out.say(f"the tables are served at {address}, for reading, until Ctrl-C")
         out.say(f"  token: {f'as in {token.given_by}' if token.given_by else token.secret}")
         out.say("  warehouse: main, or any branch, tag or commit")
         out.document({"address": address, "token": None if token.given_by else token.secret, "warehouse": "main"})
         out.finish()
-        serve(served, listening)
+        serve(served, listening, tls=tls)
     out.say("stopped")
     return 0
 

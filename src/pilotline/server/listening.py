@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import ipaddress
 import socket
+import ssl
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pilotline.domain.errors import AccessError, FactoryError
+from pilotline.domain.errors import AccessError, FactoryError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from starlette.types import ASGIApp
 
-__all__ = ["CannotListen", "NotLoopback", "address_of", "listen", "serve"]
+__all__ = ["BadCertificate", "CannotListen", "NotLoopback", "Tls", "address_of", "listen", "serve", "tls_from"]
 
 #: Seconds that requests in hand get at the end.
 _LAST_SECONDS = 5
@@ -30,6 +33,46 @@ class CannotListen(FactoryError):
     """The address is taken, or is not one of this machine."""
 
     code = "PL501"
+
+
+class BadCertificate(AccessError):
+    """A certificate and its key cannot be read, or do not belong together."""
+
+    code = "PL348"
+    exit_status = 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tls:
+    """What a server shows who it is with; both files are in PEM."""
+
+    #: The server's, then those that it was signed with.
+    certificate: Path
+    key: Path
+
+
+def tls_from(certificate: Path | None, key: Path | None) -> Tls | None:
+    """The two that belong together; None: plain HTTP.
+
+    Raises:
+        UsageError: one is given without the other.
+        BadCertificate: they cannot be read, or do not belong together.
+    """
+    if certificate is None and key is None:
+        return None
+    if certificate is None or key is None:
+        raise UsageError("TLS wants a certificate and its key", try_next="--tls-cert FILE --tls-key FILE")
+    try:
+        # Nobody is there to be asked for a password.
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key, password="")
+    except (OSError, ValueError) as error:
+        raise BadCertificate(
+            f"{certificate} and {key} are no certificate and its key without a password: {error}",
+            try_next="name two files in PEM that belong together",
+            certificate=str(certificate),
+            key=str(key),
+        ) from error
+    return Tls(certificate=certificate, key=key)
 
 
 def listen(host: str, port: int, *, expose: bool = False) -> socket.socket:
@@ -52,7 +95,7 @@ def listen(host: str, port: int, *, expose: bool = False) -> socket.socket:
     if not expose and not ipaddress.ip_address(str(address[0]).partition("%")[0]).is_loopback:
         raise NotLoopback(
             f"{host} can be reached from other machines, and whoever has the token reads every table",
-            try_next=f"say so: --host {host} --expose; and put something that speaks TLS before it",
+            try_next=f"say so: --host {host} --expose; and give it a certificate with --tls-cert and --tls-key",
             host=host,
         )
     # Where the protocol is named, asyncio sends each answer at once instead of waiting 40 ms for the end of the last.
@@ -68,18 +111,21 @@ def listen(host: str, port: int, *, expose: bool = False) -> socket.socket:
     return listening
 
 
-def address_of(listening: socket.socket) -> str:
+def address_of(listening: socket.socket, tls: Tls | None = None) -> str:
     """The URL of what is served on a socket of this machine's."""
     host, port, *_ = listening.getsockname()
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    return f"{'https' if tls else 'http'}://{f'[{host}]' if ':' in host else host}:{port}"
 
 
-def serve(app: ASGIApp, listening: socket.socket, *, ended: Callable[[], bool] = lambda: False) -> None:
+def serve(
+    app: ASGIApp, listening: socket.socket, *, tls: Tls | None = None, ended: Callable[[], bool] = lambda: False
+) -> None:
     """Answer requests until a signal; those in hand are answered first.
 
     Args:
         app: answers.
         listening: takes connections, and is closed at the end.
+        tls: with what it speaks TLS; None: plain HTTP.
         ended: whether a signal came already, before this could hear it.
 
     Raises:
@@ -94,6 +140,8 @@ def serve(app: ASGIApp, listening: socket.socket, *, ended: Callable[[], bool] =
         server_header=False,
         ws="none",
         timeout_graceful_shutdown=_LAST_SECONDS,
+        ssl_certfile=tls.certificate if tls else None,
+        ssl_keyfile=tls.key if tls else None,
     )
 
     class Server(uvicorn.Server):
