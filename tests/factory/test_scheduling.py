@@ -8,8 +8,9 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
-from threading import Event, Thread
+from threading import Event
 
 import pyarrow as pa
 import pytest
@@ -175,15 +176,14 @@ def test_a_scheduler_goes_on_until_it_is_stopped(lake):
     schedules = Schedules(lake.database, ledger)
     put(schedules, {"every": "1s", "misfire": "all"})
     stopped, heard = Event(), []
-    thread = Thread(target=Scheduler(schedules, heard.append).run, args=(stopped,))
-    thread.start()
-    end = time.monotonic() + 30
-    while len(heard) < 2 and time.monotonic() < end:
-        time.sleep(0.05)
-    stopped.set()
-    thread.join(60)
-    assert not thread.is_alive()
-    assert len(ids(ledger)) >= 2
+    with ThreadPoolExecutor() as threads:
+        going = threads.submit(Scheduler(schedules, heard.append).run, stopped)
+        end = time.monotonic() + 60
+        while len(heard) < 2 and not going.done() and time.monotonic() < end:
+            time.sleep(0.05)
+        stopped.set()
+        going.result(60)
+    assert len(ids(ledger)) >= 2, heard
 
 
 LOOKING = """
