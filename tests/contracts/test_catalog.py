@@ -255,6 +255,14 @@ class CatalogContract:
         put(catalog, "mine", orders(7), mode=Append())
         assert sorted(ids(catalog, "mine")) == [1, 2, 3, 4, 5, 7, 9]
 
+    def test_a_table_is_not_divided_by_floats(self, catalog):
+        """Zeros of both signs would be in each other's files, too, and what is no number in none."""
+        catalog.create_branch("mine")
+        put(catalog, "mine", orders(1, 2, 3, 4, x=[0.0, -0.0, float("nan"), None]), ReplacePartitions(by="x"))
+        assert ids(catalog, "mine") == [1, 2, 3, 4]
+        with pytest.raises(BadLayout):
+            catalog.alter("mine", ORDERS, [SetLayout(partition_by=("x",))])
+
     def test_a_write_may_say_the_layout_from_then_on(self, catalog):
         catalog.create_branch("mine")
         laid = SetLayout(partition_by=("bucket(4, id)",), sort_by=("id desc",))
@@ -537,6 +545,29 @@ class CatalogContract:
             put(catalog, "mine", data, MergeOn(keys=("id",)))
         assert catalog.tables("mine") == ()
 
+    def test_zeros_of_both_signs_are_one_key(self, catalog):
+        catalog.create_branch("mine")
+        for mode in (MergeOn(keys=("x",)), MergeOn(keys=("x", "id")), ReplacePartitions(by="x")):
+            put(catalog, "mine", orders(1, 1, x=[0.0, 1.0], n=[1, 2]))
+            put(catalog, "mine", orders(1, x=[-0.0], n=[3]), mode)
+            assert sorted(row["n"] for row in rows_of(catalog, at="mine")) == [2, 3]
+        with pytest.raises(BadKeys):
+            put(catalog, "mine", orders(1, 2, x=[0.0, -0.0], n=[1, 2]), MergeOn(keys=("x",)))
+
+    @pytest.mark.parametrize("values", [[[1], [2]], [{"a": 1}, {"a": 2}]], ids=["list", "struct"])
+    def test_rows_are_not_told_apart_by_lists_and_structs(self, catalog, values):
+        catalog.create_branch("mine")
+        for mode in (MergeOn(keys=("x",)), MergeOn(keys=("id", "x")), ReplacePartitions(by="x")):
+            with pytest.raises(BadKeys, match="plain values"):
+                put(catalog, "mine", orders(1, 2, x=values), mode)
+
+    @pytest.mark.parametrize("keys", [(), ("id", "id")])
+    def test_keys_are_columns_each_named_once(self, catalog, keys):
+        catalog.create_branch("mine")
+        put(catalog, "mine", orders(1))
+        with pytest.raises(BadKeys, match="each once"):
+            put(catalog, "mine", orders(1), MergeOn(keys=keys))
+
     def test_a_key_or_partition_that_is_no_column_is_refused(self, catalog):
         catalog.create_branch("mine")
         with pytest.raises(NoSuchColumn):
@@ -603,6 +634,19 @@ class CatalogContract:
             {"a": 1, "f": 0.5, "new": None},
             {"a": 2**40, "f": 0.25, "new": "x"},
         ]
+
+    def test_a_filter_may_name_a_number_that_no_column_holds(self, catalog):
+        land(catalog, orders(1, 2, x=[1.0, float("inf")], u=pa.array([1, 2**64 - 1], pa.decimal128(20, 0))))
+        for where, found in (
+            (Compare("id", "<", 2**70), [1, 2]),
+            (Compare("id", "=", -(2**70)), []),
+            (In("id", (2**64, 2)), [2]),
+            (Compare("x", ">", 2**80), [2]),
+            (Compare("u", "=", 2**64 - 1), [2]),
+        ):
+            assert [row["id"] for row in rows_of(catalog, filter=where)] == found
+        with pytest.raises(BadFilter):
+            rows_of(catalog, filter=Compare("id", "<", 10**90))
 
     def test_narrower_values_go_into_a_wider_column_unchanged(self, catalog):
         catalog.create_branch("mine")

@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, assert_never
+from typing import TYPE_CHECKING, Any, Final, assert_never
 
 from pilotline.domain.access import (
     EVERY_ROW,
@@ -42,6 +42,10 @@ if TYPE_CHECKING:
     from pilotline.lake.arrow_types import ArrowArray, ArrowBatch, ArrowReader, ArrowSchema, ArrowTable, ArrowType
 
 __all__ = ["Reading", "check_columns", "matching", "plan_reading", "pushed_down"]
+
+
+#: Whole numbers from here on are compared with nothing: a decimal could not hold them beside its fraction.
+_GREATEST: Final = 10**30
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -184,13 +188,13 @@ def _arrow(where: Filter, schema: ArrowSchema) -> Any:
         case Compare(column=column, op=op, value=value):
             _check(column, schema.field(column).type, value)
             compare = {"=": "eq", "!=": "ne", "<": "lt", "<=": "le", ">": "gt", ">=": "ge"}[op]
-            return getattr(operator, compare)(pc.field(column), pc.scalar(value))
+            return getattr(operator, compare)(pc.field(column), _scalar(value))
         case In(column=column, values=values):
             kind = schema.field(column).type
             for value in values:
                 _check(column, kind, value)
             unknown = pc.scalar(pa.scalar(None, pa.bool_()))
-            parts = [pc.field(column) == pc.scalar(value) for value in values]
+            parts = [pc.field(column) == _scalar(value) for value in values]
             found = reduce(operator.or_, parts) if parts else pc.scalar(False)
             return pc.if_else(pc.field(column).is_null(), unknown, found)
         case IsNull(column=column):
@@ -208,6 +212,15 @@ def _arrow(where: Filter, schema: ArrowSchema) -> Any:
             assert_never(where)
 
 
+def _scalar(value: FilterValue) -> Any:
+    import pyarrow as pa
+
+    pc = compute()
+    # A number that 64 bits do not hold is compared as a decimal.
+    beyond = isinstance(value, int) and not -(2**63) <= value < 2**63
+    return pc.scalar(pa.scalar(Decimal(value))) if beyond else pc.scalar(value)
+
+
 def _check(column: str, kind: ArrowType, value: FilterValue) -> None:
     """Refuse to compare what has no order in common."""
     from pyarrow import types
@@ -215,9 +228,9 @@ def _check(column: str, kind: ArrowType, value: FilterValue) -> None:
     match value:
         case bool():
             fits = types.is_boolean(kind)
-        case int() | Decimal():
-            fits = types.is_integer(kind) or types.is_floating(kind) or types.is_decimal(kind)
-        case float():
+        case int() if abs(value) >= _GREATEST:
+            fits = False
+        case int() | Decimal() | float():
             fits = types.is_integer(kind) or types.is_floating(kind) or types.is_decimal(kind)
         case str():
             fits = types.is_string(kind) or types.is_large_string(kind)

@@ -31,6 +31,7 @@ def partition_spec(metadata: TableMetadata, terms: Sequence[str]) -> PartitionSp
         BadLayout: a term is not understood, or does not fit its column.
     """
     from pyiceberg.partitioning import PartitionField, PartitionSpec
+    from pyiceberg.types import DoubleType, FloatType
 
     schema = metadata.schema()
     first = (metadata.last_partition_id or 999) + 1
@@ -42,6 +43,9 @@ def partition_spec(metadata: TableMetadata, terms: Sequence[str]) -> PartitionSp
             name = f"{column.name}_{how}"
         if not column.field_type.is_primitive or not transform.can_transform(column.field_type):
             raise _bad(term, f"{column.name} is {column.field_type}, which it cannot be done to")
+        if isinstance(column.field_type, FloatType | DoubleType):
+            # -0.0 equals 0.0 and NaN not even itself: rows would be in two files, or in none.
+            raise _bad(term, f"{column.name} is {column.field_type}, whose values do not all equal themselves alone")
         fields.append(
             PartitionField(source_id=column.field_id, field_id=first + len(fields), transform=transform, name=name)
         )

@@ -312,7 +312,7 @@ class MemoryCatalog:
 
         from pilotline.lake.files import columns_of, refuse_nothing_to_hold
         from pilotline.lake.frames import combine_notes
-        from pilotline.lake.rewriting import check_keys
+        from pilotline.lake.rewriting import check_key_columns, check_keys
         from pilotline.lake.schemas import evolve, fit
 
         table = data if isinstance(data, pa.Table) else data.read_all()
@@ -322,8 +322,8 @@ class MemoryCatalog:
         if before is None and any(str(other).lower() == str(name).lower() for other in there):
             raise BadTableName(f"{name} differs from another in case alone", name=str(name))
         refuse_nothing_to_hold(table.num_columns, table.num_rows)
-        if isinstance(mode, ReplacePartitions) and mode.by not in table.column_names:
-            raise NoSuchColumn(f"what is written to {name} has no column '{mode.by}'", column=mode.by)
+        if isinstance(mode, ReplacePartitions):
+            check_key_columns(name, table.schema, (mode.by,))
         if isinstance(mode, MergeOn):
             check_keys(name, table, mode.keys)
         schema, changes = evolve(
@@ -701,8 +701,9 @@ def _altered(info: TableInfo, change: TableChange) -> TableInfo:
                 raise BadProperty(f"'{name}' is a property that Pilotline itself sets", name=name)
             return info
         case SetLayout(partition_by=partition_by, sort_by=sort_by):
+            floats = [column.name for column in info.columns if column.type in {"float", "double"}]
             for term in (*partition_by, *(each.split()[0] for each in sort_by)):
-                if column_of(term) not in known:
+                if column_of(term) not in known or (term in partition_by and term in floats):
                     raise BadLayout(f"a table cannot be divided or sorted by '{term}'", term=term)
             return info
         case _:

@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 
     from pilotline.domain.access import Filter
     from pilotline.domain.tables import TableName
-    from pilotline.lake.arrow_types import ArrowArray, ArrowTable
+    from pilotline.lake.arrow_types import ArrowArray, ArrowSchema, ArrowTable
     from pilotline.lake.files import Files
 
-__all__ = ["Room", "check_keys", "compacted", "make_room", "without_rows"]
+__all__ = ["Room", "check_key_columns", "check_keys", "compacted", "make_room", "without_rows"]
 
 #: A file of fewer bytes is joined to its neighbours.
 SMALL_FILE = 32 * 1024 * 1024
@@ -40,27 +40,49 @@ class Room:
     gone: int
 
 
+def check_key_columns(name: TableName, schema: ArrowSchema, keys: Sequence[str]) -> None:
+    """Refuse columns by whose values rows cannot be told apart.
+
+    Raises:
+        NoSuchColumn: what is written has no such column.
+        BadKeys: there is none, one is named twice, or it holds lists or structs.
+    """
+    from pyarrow import types
+
+    correct = "correct the keys or the partition in the contract"
+    for key in keys:
+        if key not in schema.names:
+            raise NoSuchColumn(
+                f"what is written to {name} has no column '{key}' to tell its rows apart by",
+                try_next=correct,
+                column=key,
+            )
+        if types.is_nested(schema.field(key).type):
+            raise BadKeys(
+                f"{key} of {name} is {schema.field(key).type}, and rows are told apart by plain values",
+                try_next=correct,
+                column=key,
+            )
+    if not keys or len(set(keys)) < len(keys):
+        raise BadKeys(f"the keys of {name} must be one column or more, each once", try_next=correct, keys=list(keys))
+
+
 def check_keys(name: TableName, data: ArrowTable, keys: Sequence[str]) -> None:
     """Refuse keys that do not name one row each.
 
     Raises:
         NoSuchColumn: ``data`` has no such column.
-        BadKeys: a key is NULL, or occurs twice.
+        BadKeys: a key is NULL, occurs twice, or cannot be one.
     """
+    check_key_columns(name, data.schema, keys)
     for key in keys:
-        if key not in data.column_names:
-            raise NoSuchColumn(
-                f"what is written to {name} has no column '{key}' to merge on",
-                try_next="correct the keys in the contract",
-                column=key,
-            )
         if data.column(key).null_count:
             raise BadKeys(
                 f"{data.column(key).null_count} rows for {name} have no {key}, which is a key",
                 try_next="drop these rows or fill the key",
                 column=key,
             )
-    distinct = data.group_by(list(keys)).aggregate([]).num_rows
+    distinct = _distinct(data, keys).num_rows
     if distinct != data.num_rows:
         raise BadKeys(
             f"{data.num_rows - distinct} rows for {name} repeat the key ({', '.join(keys)}) of another",
@@ -74,9 +96,24 @@ def make_room(files: Files, metadata: TableMetadata, keys: Sequence[str], coming
 
     ``metadata`` has the schema that the table will have, ``coming`` its types.
     """
-    wanted = coming.select(list(keys)).group_by(list(keys)).aggregate([]).select(list(keys))
+    wanted = _distinct(coming, keys)
     suspected = _may_hold(metadata, keys, coming)
-    return _without(files, metadata, suspected, keys, lambda there: _shares(there, wanted))
+    return _without(files, metadata, suspected, keys, lambda there: _shares(_one_zero(there), wanted))
+
+
+def _distinct(data: ArrowTable, keys: Sequence[str]) -> ArrowTable:
+    return _one_zero(data.select(list(keys))).group_by(list(keys)).aggregate([]).select(list(keys))
+
+
+def _one_zero(data: ArrowTable) -> ArrowTable:
+    """The rows with 0.0 for -0.0: to every reader's eyes the two are equal, and to Arrow's hashes they are not."""
+    from pyarrow import types
+
+    pc = compute()
+    for place, field in enumerate(data.schema):
+        if types.is_floating(field.type):
+            data = data.set_column(place, field, pc.add(data.column(place), pc.cast(0.0, field.type)))
+    return data
 
 
 def without_rows(files: Files, metadata: TableMetadata, where: Filter) -> Room:

@@ -7,10 +7,9 @@ to merge on, or to replace partitions by, are kept until the end.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, assert_never
+from typing import TYPE_CHECKING, Any, Final, assert_never
 
 from pilotline.domain.tables import Append, MergeOn, Replace, ReplacePartitions
-from pilotline.lake.errors import NoSuchColumn
 from pilotline.lake.parts import fitted, parts_of
 
 if TYPE_CHECKING:
@@ -70,7 +69,7 @@ class Staging:
         import pyarrow as pa
 
         from pilotline.lake.files import refuse_nothing_to_hold
-        from pilotline.lake.rewriting import check_keys
+        from pilotline.lake.rewriting import check_key_columns, check_keys
 
         self._files = files
         self._name = name
@@ -80,12 +79,8 @@ class Staging:
         self._keys = _keys_of(mode)
         self._schema: ArrowSchema = data.schema
         by = mode.by if isinstance(mode, ReplacePartitions) else None
-        if by is not None and by not in self._schema.names:
-            raise NoSuchColumn(
-                f"what is written to {name} has no column '{by}' to divide it by",
-                try_next="correct the partition in the contract",
-                column=by,
-            )
+        if by is not None:
+            check_key_columns(name, self._schema, (by,))
         whole = data if isinstance(data, pa.Table) else None
         if isinstance(mode, MergeOn):
             check_keys(name, self._schema.empty_table() if whole is None else whole, mode.keys)
@@ -94,7 +89,7 @@ class Staging:
         self._first = self._schema.empty_table() if first is None else first
         refuse_nothing_to_hold(self._first.num_columns, self._first.num_rows)
         self._streams = whole is None
-        self._divide = by if by is not None and len(self._first.column(by).unique()) <= _FEW_VALUES else None
+        self._divide = by if by is not None and _divides(self._first.column(by)) else None
         self._rows: _Rows | None = None
 
     def stage(self, location: str | None) -> Staged:
@@ -168,6 +163,13 @@ class Staging:
         """The rows from the files that they are in already: the table got another schema meanwhile."""
         yield self._schema.empty_table()
         yield from parts_of(fitted(self._files.read_back(rows.metadata, rows.files, self._schema.names), self._schema))
+
+
+def _divides(column: Any) -> bool:
+    """Whether files are divided by the values of a column: there are few of them, and each equals itself alone."""
+    from pyarrow import types
+
+    return not types.is_floating(column.type) and len(column.unique()) <= _FEW_VALUES
 
 
 def _keys_of(mode: WriteMode) -> tuple[str, ...]:
