@@ -24,6 +24,7 @@ GUESTS = sorted((PACKAGE / "guest").glob("*.py"))
 USERS_LIBRARIES = {
     "IPython",
     "traitlets",
+    "duckdb",
     "joblib",
     "numpy",
     "pandas",

@@ -2,9 +2,11 @@
 
 In a run the tool serves the scans, at the commit that the run began on; ``PILOTLINE_READ`` says where. In a notebook the
 lake of the project is read: by this interpreter where it can, else by the program ``pilotline``, which has an environment
-of its own. What comes is an Arrow file, or a plain dump where there is neither pyarrow nor Polars.
+of its own. What comes is an Arrow file, or a plain dump where there is neither pyarrow nor Polars; a Parquet file where the
+table is not to be in memory.
 """
 
+import atexit
 import importlib
 import importlib.util
 import json
@@ -14,12 +16,24 @@ import socket
 import subprocess
 import tempfile
 
-from . import dumping
+from . import dumping, streams
 from .borrowing import borrow
 
 #: Folder of the package whose functions turn tables into the frames that they were.
 HOUSE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-_FORMS = ("pandas", "polars", "arrow", "original")
+#: What ``as_`` may be, and what it needs.
+_FORMS = {
+    "pandas": None,
+    "polars": "polars",
+    "arrow": "pyarrow",
+    "original": None,
+    "reader": "pyarrow",
+    "dataset": "pyarrow",
+    "lazy": "polars",
+    "relation": "duckdb",
+}
+#: Those that hold no rows until they are asked for some.
+_STREAMED = ("reader", "dataset", "lazy", "relation")
 
 
 class ReadFailed(Exception):
@@ -47,7 +61,9 @@ def read(table, *, at=None, since=None, as_="pandas", columns=None):
             that the run began on, else the head of main.
         since: only the rows that came after this commit, tag or time.
         as_: ``pandas`` (as it was published), ``polars``, ``arrow``, or ``original`` (the very thing that was published:
-            a series, an array, a Polars frame).
+            a series, an array, a Polars frame). Of a table that is larger than memory: ``reader`` (a
+            ``pyarrow.RecordBatchReader``), ``dataset`` (Arrow's), ``lazy`` (a ``polars.LazyFrame``) or ``relation``
+            (DuckDB's).
         columns: these only.
 
     Raises:
@@ -55,8 +71,9 @@ def read(table, *, at=None, since=None, as_="pandas", columns=None):
     """
     if as_ not in _FORMS:
         raise ReadFailed("as_ is one of %s, not %r" % (", ".join(_FORMS), as_))
-    if as_ in ("polars", "arrow") and not _has("polars" if as_ == "polars" else "pyarrow"):
-        raise ReadFailed("%s is not installed here" % as_, try_next="install it, or read as_='pandas'")
+    needed = _FORMS[as_]
+    if needed and not _has(needed):
+        raise ReadFailed("%s is not installed here" % needed, try_next="install it, or read as_='pandas'")
     plain = not _has("pyarrow") and as_ in ("pandas", "original")
     asked = {
         "table": str(table),
@@ -64,6 +81,7 @@ def read(table, *, at=None, since=None, as_="pandas", columns=None):
         "since": since,
         "columns": list(columns) if columns else None,
         "plain": plain,
+        "form": "parquet" if as_ in _STREAMED else None,
     }
     address = os.environ.get("PILOTLINE_READ")
     if address:
@@ -115,9 +133,10 @@ def _direct(asked, as_):
     try:
         name = tables.TableName.parse(asked["table"])
         at, columns, since = asked["at"] or "main", asked["columns"], asked["since"]
-        frame = reading.read(lake, name, scope, at, since=since, columns=columns, as_=as_)
+        how = "reader" if as_ in _STREAMED else as_
+        frame = reading.read(lake, name, scope, at, since=since, columns=columns, as_=how)
         usage.Usage(lake.database).count(str(name), nothing.somebody(), "read", columns or ())
-        return (frame,)
+        return (_streamed(frame, as_) if as_ in _STREAMED else frame,)
     except errors.PilotlineError as error:
         raise ReadFailed(error.message, error.code, error.try_next) from None
 
@@ -154,6 +173,15 @@ def _framed(answer, as_):
     """A handed over file as a frame."""
     if answer.get("plain"):
         return dumping.load(answer["path"])
+    if answer.get("form") == "parquet":
+        return streams.open_kind(as_, answer["path"])
+    if as_ in _STREAMED:
+        import pyarrow
+
+        with pyarrow.OSFile(answer["path"], "rb") as source:
+            file = pyarrow.ipc.open_file(source)
+            batches = (file.get_batch(number) for number in range(file.num_record_batches))
+            return _streamed(pyarrow.RecordBatchReader.from_batches(file.schema, batches), as_, copied=True)
     if as_ == "polars":
         import polars
 
@@ -167,6 +195,17 @@ def _framed(answer, as_):
     name = "restore" if as_ == "original" else "to_pandas"
     restore = borrow(HOUSE, "pilotline.lake.frames.restore", name)
     return restore(table, answer["notes"]) if restore is not None else table.to_pandas()
+
+
+def _streamed(batches, as_, copied=False):
+    """The rows that a reader gives as another thing; over a file that is there until the interpreter ends."""
+    if as_ == "reader" and not copied:
+        return batches
+    folder = tempfile.mkdtemp(prefix="pilotline-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    path = os.path.join(folder, "table.parquet")
+    streams.write_batches(batches, path)
+    return streams.open_kind(as_, path)
 
 
 def _no_lake():

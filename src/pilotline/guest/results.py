@@ -3,6 +3,7 @@
     <base>.facts    what was found out about the step when it ran: draws, reaches (JSON; absent where there is nothing)
     <final>         magic, length of the head, head (JSON), then the parts: for each result its pickle and its buffers,
                     last the states of the random generators where it drew
+    <final>.streamN the result of that number, where it came as a stream; written before the head that tells of it
 
 Pickle 5 hands over the buffers of arrays without copying them. They are read back writable, as they were.
 """
@@ -44,9 +45,14 @@ class Packed:
         self.digest = state.hexdigest()
 
     @property
+    def lengths(self):
+        """Bytes of the pickle and of each buffer."""
+        return [len(self.stream), *(buffer.nbytes for buffer in self.buffers)]
+
+    @property
     def size(self):
         """Bytes."""
-        return len(self.stream) + sum(buffer.nbytes for buffer in self.buffers)
+        return sum(self.lengths)
 
     def value(self):
         """The value anew, sharing nothing with the one that was packed."""
@@ -66,6 +72,11 @@ def pack(value):
     except Exception as error:
         raise CannotTravel("%s: %s" % (type(error).__name__, str(error)[:300])) from None
     return Packed(stream.getbuffer(), buffers)
+
+
+def unpack(chunks):
+    """The value of a pickle and its buffers."""
+    return pickle.loads(chunks[0], buffers=chunks[1:])
 
 
 class Store:
@@ -113,7 +124,7 @@ class Store:
             if one is None:
                 parts.append(None)
                 continue
-            parts.append([len(one.stream), *(buffer.nbytes for buffer in one.buffers)])
+            parts.append(one.lengths)
             chunks.append(one.stream)
             chunks.extend(one.buffers)
         text = json.dumps(dict(head, parts=parts, digests=[one and one.digest for one in packed])).encode("ascii")
@@ -134,8 +145,7 @@ class Store:
             Damaged: it is not there, or not as it was stored.
         """
         try:
-            chunks = self._chunks(final, index)
-            return pickle.loads(chunks[0], buffers=chunks[1:])
+            return unpack(self._chunks(final, index))
         except Exception as error:
             raise Damaged("%s: %s" % (type(error).__name__, error)) from error
 
@@ -178,12 +188,13 @@ class Store:
             os.makedirs(folder, exist_ok=True)
             file = open(temporary, "wb", buffering=0)
         with file:
-            _write_all(file, chunks)
+            write_all(file, chunks)
             os.fsync(file.fileno())
         os.replace(temporary, path)
 
 
-def _write_all(file, chunks):
+def write_all(file, chunks):
+    """Write to a file that has no buffer of its own."""
     small = []
     for chunk in chunks:
         view = memoryview(chunk)

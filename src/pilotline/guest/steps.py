@@ -19,7 +19,7 @@ import time
 import traceback
 import types
 
-from . import client, generators, memory, outputs, portable, surroundings, watch_random
+from . import client, generators, memory, outputs, portable, streams, surroundings, watch_random
 from .keys import Generators, base_key, final_key, repeatable
 from .module_state import ModuleState
 from .reaching import Reaching
@@ -76,7 +76,7 @@ class NotStored(Exception):
     """What was computed cannot be kept."""
 
     def __init__(self, what, step, error):
-        super().__init__("%s cannot be stored: %s" % (what, error.strerror or error))
+        super().__init__("%s cannot be stored: %s" % (what, getattr(error, "strerror", None) or error))
         self.step = step
 
 
@@ -104,6 +104,7 @@ class _Run:
         self.values = {}
         self.packed = {}
         self.postponed = {}
+        self.spent = {}
         self.parameters = {}
         self.name = request["name"]
         self.own = ("__main__", self.name)
@@ -272,7 +273,10 @@ class _Run:
             began, cpu = time.perf_counter(), time.process_time()
             try:
                 value = getattr(self.module, step["function"])(*_positional(self.module, step, given), **given)
+                values = self._kept_apart(step, self._results(step, value))
                 break
+            except (Refused, NotStored):
+                raise
             except BaseException as error:
                 if not _tried_again(error, step.get("tries"), times):
                     self.reaching.take()
@@ -297,7 +301,6 @@ class _Run:
         self._as_planned({path: mark for path, mark in step["files"].items() if path not in only_written}, name)
         self._unchanged(step, watched)
         self._module_unchanged(step, standing)
-        values = self._results(step, value)
         files = self._returned_files(values)
         stray = [path for path in written if path not in files and not _dropped(path)]
         reaches += ["wrote: %s" % self.reaching.said(path) for path in stray]
@@ -305,7 +308,7 @@ class _Run:
         facts = {"draws": drawn, "reaches": reaches, "stays": ""}
         packed = []
         try:
-            packed = [pack(one) for one in values]
+            packed = [None if isinstance(one, streams.Stream) else pack(one) for one in values]
         except CannotTravel as error:
             facts["stays"] = str(error)
         try:
@@ -318,7 +321,7 @@ class _Run:
         taken = [_describe(variable, one) for variable, _, one, _ in watched]
         if not facts["stays"]:
             try:
-                self._keep(final, step, packed, drawn, files, dict(seconds=seconds, cpu=cpu, results=described))
+                self._keep(final, step, values, packed, drawn, files, dict(seconds=seconds, cpu=cpu, results=described))
             except OSError as error:
                 raise NotStored("what step %s gave" % name, name, error) from error
         self.generators.drawn(drawn, final)
@@ -342,11 +345,28 @@ class _Run:
             given=taken,
             results=described,
             memory=most,
-            size=sum(one.size for one in packed),
+            size=sum(one.size for one in packed if one)
+            + sum(one.about["size"] for one in _streams_of(values).values()),
             at=time.time(),
         )
 
-    def _keep(self, final, step, packed, drawn, files, facts):
+    def _kept_apart(self, step, values):
+        """The results; what comes as a stream is written to a file as it comes, and what stands for that in its place."""
+        found = []
+        for index, value in enumerate(values):
+            path = os.path.join(self.request["values"], "stream-%s-%d" % (step["name"], index))
+            try:
+                os.makedirs(self.request["values"], exist_ok=True)
+                found.append(streams.keep(value, path))
+            except streams.NoRoom as error:
+                raise NotStored("what step %s gave" % step["name"], step["name"], error.__cause__) from error
+            except streams.CannotKeep as error:
+                result = step["results"][index]
+                message = "%s, a %s, cannot be stored: %s" % (result, type(value).__name__, error)
+                raise Refused({"code": "PL353", "step": step["name"], "message": message}) from None
+        return found
+
+    def _keep(self, final, step, values, packed, drawn, files, facts):
         parts = list(packed)
         if drawn:
             parts.append(pack(generators.take()))
@@ -356,7 +376,18 @@ class _Run:
             target = self._beside(final, len(relative) - 1)
             os.makedirs(os.path.dirname(target), exist_ok=True)
             _copy_whole(path, target)
-        self.store.keep(final, parts, dict(facts, step=step["name"], files=relative, variables=step["results"]))
+        told = {}
+        for index, stream in _streams_of(values).items():
+            target = self._stream_path(final, index)
+            os.makedirs(os.path.dirname(target), exist_ok=True)
+            os.replace(stream.path, target)
+            stream.path = target
+            told[str(index)] = stream.about
+        facts = dict(facts, step=step["name"], files=relative, variables=step["results"], streams=told)
+        self.store.keep(final, parts, facts)
+
+    def _stream_path(self, final, index):
+        return "%s.stream%d" % (self.store.path(final), index)
 
     def _beside(self, final, number):
         return "%s.file%d" % (self.store.path(final), number)
@@ -401,9 +432,14 @@ class _Run:
     def _stored(self, step, index):
         """A part of what is stored of a step; what is damaged is forgotten, so that the next run computes it."""
         final = self.finals[step]
+        about = ((self.store.head(final) or {}).get("streams") or {}).get(str(index))
         try:
-            return self.store.load(final, index)
-        except Damaged as error:
+            if about is None:
+                return self.store.load(final, index)
+            stream = streams.Stream(self._stream_path(final, index), about)
+            stream.refuse_damaged()
+            return stream
+        except (Damaged, OSError, ValueError) as error:
             self._lost(final, step, str(error))
 
     def _lost(self, final, step, why):
@@ -423,9 +459,31 @@ class _Run:
                 given[name] = _constant(where[0], self.module)
             else:
                 given[name] = value = self.value(*where)
+                if isinstance(value, streams.Stream):
+                    given[name] = value.open()
+                    watched.append((name, tuple(where), value, None))
+                    continue
+                self._refuse_spent(step, tuple(where), value)
                 if not isinstance(value, _ATOMS) and type(value).__name__ not in _NEVER_CHANGES:
                     watched.append((name, tuple(where), value, self._before(tuple(where), value)))
         return given, watched
+
+    def _refuse_spent(self, step, where, value):
+        """What can be read only once, and is in no file, is taken only once: after that there would be nothing in it."""
+        if self.packed.get(where) is not None or not any(map(streams.reads_once, _inside(value))):
+            return
+        if where in self.spent:
+            result = next(each for each in self.request["steps"] if each["name"] == where[0])["results"][where[1]]
+            raise Refused(
+                {
+                    "code": "PL354",
+                    "step": step["name"],
+                    "result": result,
+                    "message": "%s, a %s, can be read only once, and step %s read it"
+                    % (result, type(value).__name__, self.spent[where]),
+                }
+            )
+        self.spent[where] = step["name"]
 
     def _before(self, where, value):
         """What to compare an argument with: packed bytes where there are, else a digest of its plain form."""
@@ -435,6 +493,9 @@ class _Run:
     def _unchanged(self, step, watched):
         changed = []
         for name, where, value, before in watched:
+            if isinstance(value, streams.Stream):
+                # What it got was its own.
+                continue
             if isinstance(before, bytes):
                 same = portable.digest(value, self.own) == before
             else:
@@ -572,14 +633,23 @@ def _constant(source, module):
     return eval(source, dict(vars(module)))  # noqa: S307 - the module's own source
 
 
-def _paths(values, depth=0):
-    for value in values:
-        if isinstance(value, os.PathLike):
-            yield os.fspath(value)
-        elif isinstance(value, (list, tuple, set)) and depth < 2 and len(value) < 1000:
-            yield from _paths(value, depth + 1)
-        elif isinstance(value, dict) and depth < 2 and len(value) < 1000:
-            yield from _paths(value.values(), depth + 1)
+def _paths(values):
+    return (os.fspath(one) for value in values for one in _inside(value) if isinstance(one, os.PathLike))
+
+
+def _inside(value, depth=0):
+    """A value, or what is in it where it is a container."""
+    if isinstance(value, (list, tuple, set, dict)):
+        if depth < 2 and len(value) < 1000:
+            for one in value.values() if isinstance(value, dict) else value:
+                yield from _inside(one, depth + 1)
+    else:
+        yield value
+
+
+def _streams_of(values):
+    """Those of the results that came as a stream, by their place."""
+    return {index: one for index, one in enumerate(values) if isinstance(one, streams.Stream)}
 
 
 def _copy_whole(source, target):
@@ -590,6 +660,10 @@ def _copy_whole(source, target):
 
 def _describe(variable, value):
     """A result in a few words: its type, and rows and columns of a frame."""
+    if isinstance(value, streams.Stream):
+        columns, rows = value.about["columns"] or [], value.about["rows"]
+        found = {"name": variable, "type": value.about["type"], "shape": [rows, len(columns)]}
+        return dict(found, columns=columns) if len(columns) <= _MOST_COLUMNS else found
     kind = type(value)
     name = (
         kind.__qualname__

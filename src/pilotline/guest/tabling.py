@@ -1,8 +1,9 @@
 """What a pipeline returns, written so that the tool can read it without knowing a class of the user's.
 
 Frames, series and arrays become an Arrow file with a note of what they were, where pyarrow imports here; else a dump of
-their columns (``dumping``). Numbers are told as they are. Files are copied. Everything else stays a pickle, which only
-the project that wrote it will read.
+their columns (``dumping``). What came as a stream is in a Parquet file already; frames of an iterator become a file each.
+Numbers are told as they are. Files are copied. Everything else stays a pickle, which only the project that wrote it will
+read.
 """
 
 import json
@@ -13,8 +14,13 @@ import shutil
 from . import dumping
 from .borrowing import borrow
 from .results import CannotTravel, pack
+from .streams import Stream
 
-_TABLES = {"pandas": ("DataFrame", "Series"), "polars": ("DataFrame", "LazyFrame", "Series"), "pyarrow": ("Table",)}
+_TABLES = {
+    "pandas": ("DataFrame", "Series"),
+    "polars": ("DataFrame", "LazyFrame", "Series"),
+    "pyarrow": ("Table", "RecordBatch"),
+}
 
 
 class Outputs:
@@ -32,6 +38,8 @@ class Outputs:
     def write(self, name, value, number):
         """Write one output and say what it is: kind table, metric, file or artifact."""
         path = os.path.join(self.folder, "output-%d" % number)
+        if isinstance(value, Stream):
+            return self._stream(name, value, path)
         kind = "%s.%s" % (type(value).__module__, type(value).__qualname__)
         said = {"name": name, "type": kind.replace("builtins.", "")}
         metric = _metric(value)
@@ -58,6 +66,21 @@ class Outputs:
             pickle.dump(value, file, protocol=5)
         return dict(said, kind="artifact", path=path, why=why, size=packed.size)
 
+    def _stream(self, name, value, path):
+        said = {"name": name, "type": value.about["type"], "rows": value.about["rows"], "coercions": [], "notes": None}
+        if value.about["kind"] != "frames":
+            return dict(said, kind="table", form="parquet", path=value.path)
+        parts = []
+        try:
+            for number, frame in enumerate(value.frames()):
+                parts.append(self._table(_countless(frame), "%s-%d" % (path, number)))
+        except OSError:
+            raise
+        except Exception as error:
+            return dict(said, kind="lost", why="its frame %d: %s" % (len(parts) + 1, str(error)[:500]))
+        coercions = dict.fromkeys(one for part in parts for one in part["coercions"])
+        return dict(said, kind="table", form="parts", parts=parts, coercions=list(coercions))
+
     def _table(self, value, path):
         to_table = self._to_table()
         if to_table is None:
@@ -72,7 +95,7 @@ class Outputs:
             }
         import pyarrow as pa
 
-        tabled = to_table(value)
+        tabled = to_table(pa.Table.from_batches([value]) if isinstance(value, pa.RecordBatch) else value)
         with pa.OSFile(path, "wb") as sink, pa.ipc.new_file(sink, tabled.table.schema) as writer:
             writer.write_table(tabled.table)
         return {
@@ -87,6 +110,12 @@ class Outputs:
     def _to_table(self):
         """The tool's own function, where this interpreter can run it."""
         return borrow(self.house, "pilotline.lake.frames.coerce", "to_table")
+
+
+def _countless(frame):
+    """A frame of several whose index only counts: where the count goes on in the next one, it is no column."""
+    index = getattr(frame, "index", None)
+    return frame.reset_index(drop=True) if type(index).__name__ == "RangeIndex" and index.name is None else frame
 
 
 def _is_table(value):

@@ -27,7 +27,7 @@ def store(value, path):
     except CannotTravel as error:
         raise CannotTravel(why_not(value) or str(error)) from None
     with open(path, "wb") as file:
-        pickle.dump([len(packed.stream), *(buffer.nbytes for buffer in packed.buffers)], file)
+        pickle.dump(packed.lengths, file)
         file.write(packed.stream)
         file.writelines(packed.buffers)
 

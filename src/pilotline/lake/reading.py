@@ -47,13 +47,14 @@ def read(
     since: Ref | None = None,
     columns: Sequence[str] | None = None,
     filter: Filter | None = None,  # noqa: A002 - the word of the trade
-    as_: Literal["pandas", "polars", "arrow", "original"] = "pandas",
+    as_: Literal["pandas", "polars", "arrow", "original", "reader"] = "pandas",
 ) -> Any:
     """A table as a frame.
 
     ``pandas`` gives the frame back as it was written, with its index, types and labels; a series comes as a frame of one
     column. ``original`` gives the very thing that was written: a series, an array, a Polars frame. Where columns were
-    left out, what remains is as it was. ``since``: only the rows that came after that commit.
+    left out, what remains is as it was. ``reader`` gives the rows as they are read. ``since``: only the rows that came after
+    that commit.
 
     Raises:
         RowsWent: rows went or changed after ``since``, too.
@@ -65,9 +66,12 @@ def read(
 
     commit = catalog.resolve(at)
     if since is None:
-        table: ArrowTable = catalog.scan(name, scope, commit, columns=columns, filter=filter).read_all()
+        reader = catalog.scan(name, scope, commit, columns=columns, filter=filter)
     else:
-        table = came(catalog, name, scope, since, commit, columns=columns).read_all()
+        reader = came(catalog, name, scope, since, commit, columns=columns)
+    if as_ == "reader":
+        return reader
+    table: ArrowTable = reader.read_all()
     match as_:
         case "arrow":
             return table

@@ -1,25 +1,54 @@
-"""The tables that a run's process hands over: an Arrow file, or a dump of columns where it has no pyarrow."""
+"""The tables that a run's process hands over: an Arrow or a Parquet file, or a dump of columns where it has no pyarrow."""
 
 from __future__ import annotations
 
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pilotline.guest.dumping import load
+from pilotline.guest.streams import open_kind
+from pilotline.lake.errors import NotATable
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Generator, Mapping, Sequence
 
-    from pilotline.lake.arrow_types import ArrowTable
+    from pilotline.lake.arrow_types import ArrowBatch, ArrowReader, ArrowSchema, ArrowTable
 
-__all__ = ["table_of"]
+__all__ = ["Rows", "rows_of"]
 
 
-def table_of(output: Mapping[str, Any]) -> tuple[ArrowTable, Mapping[str, Any] | None]:
-    """The table of an output, and the notes of what it was as a frame.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rows:
+    """The rows of an output."""
+
+    #: A reader where they came as a stream.
+    data: ArrowTable | ArrowReader
+    #: What they were as a frame.
+    notes: Mapping[str, Any] | None
+    #: Types that became others, in words.
+    coercions: tuple[str, ...] = ()
+
+
+def rows_of(output: Mapping[str, Any]) -> Rows:
+    """The rows of an output that is a table; those that came as a stream are never in memory all at once.
 
     Raises:
         NotATable: it holds what no table can.
     """
+    match output["form"]:
+        case "arrow" | "dump":
+            table, notes = _table_of(output)
+            return Rows(data=table, notes=notes)
+        case "parquet":
+            return _streamed(output)
+        case "parts":
+            return _joined(output["parts"])
+        case form:
+            raise ValueError(f"a table in the form {form}")
+
+
+def _table_of(output: Mapping[str, Any]) -> tuple[ArrowTable, Mapping[str, Any] | None]:
     if output["form"] == "arrow":
         import pyarrow as pa
 
@@ -29,3 +58,56 @@ def table_of(output: Mapping[str, Any]) -> tuple[ArrowTable, Mapping[str, Any] |
 
     tabled = to_table(load(output["path"]))
     return tabled.table, tabled.notes
+
+
+def _streamed(output: Mapping[str, Any]) -> Rows:
+    from pilotline.lake.frames import to_stream
+
+    with _no_table(str(output["name"])):
+        streamed = to_stream(open_kind("reader", output["path"]))
+    return Rows(data=streamed.reader, notes=None, coercions=tuple(str(each) for each in streamed.coercions))
+
+
+def _joined(parts: Sequence[Mapping[str, Any]]) -> Rows:
+    """Frames as one table: a column that is of several types in them is of one that holds them all."""
+    import pyarrow as pa
+
+    from pilotline.lake.frames import combine_notes
+
+    schema: ArrowSchema | None = None
+    notes: Mapping[str, Any] | None = None
+    for number, part in enumerate(parts):
+        table, noted = _table_of(part)
+        if schema is None:
+            schema, notes = table.schema, noted
+            continue
+        if set(table.schema.names) != set(schema.names):
+            raise NotATable(
+                f"frame {number + 1} has the columns {', '.join(table.schema.names)}, those before it had"
+                f" {', '.join(schema.names)}",
+                try_next="let all frames have the same columns",
+            )
+        with _no_table(f"frame {number + 1}"):
+            schema = pa.unify_schemas([schema, table.schema], promote_options="permissive")
+        notes = combine_notes(notes, noted)
+    if schema is None:
+        raise AssertionError  # What is a stream of frames has a first one.
+    return Rows(data=pa.RecordBatchReader.from_batches(schema, _batches(parts, schema)), notes=notes)
+
+
+def _batches(parts: Sequence[Mapping[str, Any]], schema: ArrowSchema) -> Generator[ArrowBatch]:
+    for number, part in enumerate(parts):
+        with _no_table(f"frame {number + 1}"):
+            table = _table_of(part)[0].select(schema.names).cast(schema)
+        yield from table.to_batches()
+
+
+@contextmanager
+def _no_table(what: str) -> Generator[None]:
+    """Say by code what Arrow cannot read or bring into one type."""
+    import pyarrow as pa
+
+    try:
+        yield
+    except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError, OSError) as error:
+        raise NotATable(f"{what} cannot be a table: {error}", try_next="cast its columns") from error

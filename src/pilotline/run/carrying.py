@@ -468,11 +468,12 @@ class _Carrier:
                 output=name, kind="table", type=kind, where=str(table), rows=output["rows"], notes=coercions,
                 snapshot=standing, key=key,
             )  # fmt: skip
-        from pilotline.run.arrow import table_of
+        from pilotline.run.arrow import rows_of
 
-        data, notes = table_of(output)
+        rows = rows_of(output)
+        coercions += rows.coercions
         written = self.lake.write(
-            self.branch, table, data, mode, notes=notes, layout=self.pipeline.contract.layout_of(name),
+            self.branch, table, rows.data, mode, notes=rows.notes, layout=self.pipeline.contract.layout_of(name),
             author=self.author,
             message=f"{self.pipeline.name}: {name} ({describe_mode(mode)})",
         )  # fmt: skip

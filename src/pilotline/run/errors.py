@@ -23,7 +23,9 @@ RunError                     PL300
 ├── RunTimedOut              PL338  it took longer than it may
 ├── MadeByOthers             PL340  a table made of changes cannot be made anew: others write to it too
 ├── RowsRemoved              PL341  a table that is read as changes lost rows
-└── TakenMeanwhile           PL342  another run took the same changes
+├── TakenMeanwhile           PL342  another run took the same changes
+├── StreamNotKept            PL353  a result that comes as a stream would not come back as it is
+└── ReadOnce                 PL354  two steps take what can be read only once
 """
 
 from __future__ import annotations
@@ -56,10 +58,12 @@ __all__ = [
     "NotStored",
     "OutcomeHeld",
     "ProcessDied",
+    "ReadOnce",
     "RowsRemoved",
     "RunCancelled",
     "RunTimedOut",
     "StepFailed",
+    "StreamNotKept",
     "TakenMeanwhile",
 ]
 
@@ -236,3 +240,15 @@ class TakenMeanwhile(RunError):
             try_next=f"pilotline run {pipeline}",
             pipeline=pipeline,
         )
+
+
+class StreamNotKept(RunError):
+    """A result that comes as a stream cannot be written to a file and come back as it is."""
+
+    code = "PL353"
+
+
+class ReadOnce(RunError):
+    """Two steps take what can be read only once, and is no stream of frames that is kept in a file."""
+
+    code = "PL354"

@@ -11,7 +11,9 @@ from pilotline.run.errors import (
     DamagedResult,
     InputChanged,
     NotStored,
+    ReadOnce,
     StepFailed,
+    StreamNotKept,
 )
 
 if TYPE_CHECKING:
@@ -69,6 +71,16 @@ def _refused(facts: Mapping[str, Any], plan: Plan) -> PilotlineError:
                 try_next="give it to the step as an argument and take it back as a result;"
                 " to remember what was computed use functools.cache",
                 step=step, names=" and ".join(facts["names"]), line=facts["line"],
+            )  # fmt: skip
+        case "PL353":
+            return StreamNotKept(
+                f"{message}; nothing was published", try_next="cast the column, or give back a frame", step=step
+            )
+        case "PL354":
+            return ReadOnce(
+                f"{message}; for {step} there would be nothing in it",
+                try_next=f"give back a list, or frames one after another, in place of {facts['result']}",
+                step=step, result=facts["result"],
             )  # fmt: skip
         case code:
             raise ValueError(f"the run's process refused by an unknown code {code}")

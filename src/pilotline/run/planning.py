@@ -54,6 +54,20 @@ if TYPE_CHECKING:
 
 __all__ = ["WHOLE", "Around", "Asked", "outcome_of", "plan"]
 
+#: Types of what is published as a table, without their module.
+_TABLES: Final = frozenset(
+    [
+        "DataFrame",
+        "Series",
+        "LazyFrame",
+        "ndarray",
+        "Table",
+        "RecordBatch",
+        "RecordBatchReader",
+        "Dataset",
+        "DuckDBPyRelation",
+    ]
+)
 #: Variables that differ from one prompt of a shell to the next.
 _OF_THE_SHELL: Final = frozenset({"_", "SHLVL", "PWD", "OLDPWD", "COLUMNS", "LINES"})
 #: Everybody who can open a lake on a disk can read all of it.
@@ -420,7 +434,7 @@ class _Planner:
             kind = kind or _annotated(self.pipeline.step(value.step), value.index)
         if kind in {"int", "float", "bool"} or kind.startswith(("numpy.float", "numpy.int", "numpy.bool", "np.float")):
             return "metric"
-        if kind.rpartition(".")[2] in {"DataFrame", "Series", "LazyFrame", "ndarray", "Table"}:
+        if _is_table(kind):
             return "table"
         return "artifact" if kind else ""
 
@@ -478,6 +492,14 @@ def _annotated(step: Step, index: int) -> str:
         parts = text[6:].rstrip("]").split(",")
         return parts[index].strip() if index < len(parts) else ""
     return "" if step.unpacks else text
+
+
+def _is_table(kind: str) -> bool:
+    """Whether something of a type, as it was seen or annotated, is published as a table; of an iterator, what it gives."""
+    of, _, items = kind.partition("[")
+    if items and of.rpartition(".")[2] in {"Iterator", "Generator"}:
+        kind = items.partition(",")[0].rstrip("]")
+    return kind.rpartition(".")[2] in _TABLES
 
 
 def _change(name: str, before: str | None, now: str | None) -> str:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from pilotline.domain.errors import PilotlineError
 from pilotline.domain.tables import TableName
+from pilotline.guest.streams import write_batches
 from pilotline.lake.errors import Expired, RowsWent
 from pilotline.run.errors import RowsRemoved
 from pilotline.run.planning import WHOLE
@@ -140,6 +141,9 @@ class ReadServer:
 
             dump(to_pandas(reader.read_all(), notes), str(path))
             return {"path": str(path), "notes": None, "commit": at.id, "plain": True}
+        if asked.get("form") == "parquet":
+            write_batches(reader, str(path))
+            return {"path": str(path), "notes": None, "commit": at.id, "plain": False, "form": "parquet"}
         with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, reader.schema) as writer:
             for batch in reader:
                 writer.write_batch(batch)

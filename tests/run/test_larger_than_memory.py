@@ -1,0 +1,150 @@
+"""Tables several times larger than what any process of a run holds: from a file, through two steps, into the lake."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pilotline.domain.tables import TableName
+from pilotline.run.checking import WHOLE
+from pilotline.run.opening import open_lake_here
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.run.conftest import Project
+
+#: 1.6 GB of numbers in memory; as a file little, since they repeat.
+ROWS, COLUMNS = 20_000_000, 10
+SIZE = ROWS * COLUMNS * 8
+#: Bytes that a step's process may hold, and the one that writes the table, their libraries among them.
+OF_A_STEP = SIZE // 3
+OF_A_RUN = SIZE * 2 // 3
+
+SOURCE = f"""
+import sys
+
+import duckdb
+
+numbers = ", ".join(f"range // 1000 + {{n}} AS c{{n}}" for n in range({COLUMNS}))
+duckdb.sql("SET memory_limit = '200MB'")
+duckdb.sql(f"COPY (SELECT {{numbers}} FROM range({ROWS})) TO '{{sys.argv[1]}}' (FORMAT parquet)")
+"""
+MODULE = """
+from pathlib import Path
+
+IMPORTS
+
+
+def read(numbers_parquet):
+    READS
+
+
+def one_less(numbers):
+    MAKES
+
+
+def pipeline(*, numbers_parquet: Path = Path("numbers.parquet")):
+    numbers = read(numbers_parquet)
+    less = one_less(numbers)
+    return {"less": less}
+"""
+#: kind -> imports, the first step, the second step; each gives back one c0 less.
+KINDS = {
+    "reader": (
+        "import pyarrow as pa\nimport pyarrow.compute as pc\nimport pyarrow.parquet as pq",
+        (
+            "file = pq.ParquetFile(numbers_parquet, pre_buffer=False)\n"
+            "    return pa.RecordBatchReader.from_batches(file.schema_arrow, file.iter_batches(100_000))"
+        ),
+        (
+            "def batches():\n"
+            "        for batch in numbers:\n"
+            "            yield batch.set_column(0, 'c0', pc.subtract(batch['c0'], 1))\n"
+            "    return pa.RecordBatchReader.from_batches(numbers.schema, batches())"
+        ),
+    ),
+    "dataset": (
+        "import pyarrow.compute as pc\nimport pyarrow.dataset as ds",
+        "return ds.dataset(numbers_parquet)",
+        (
+            "columns = {name: pc.field(name) for name in numbers.schema.names}\n"
+            "    columns['c0'] = pc.subtract(columns['c0'], 1)\n"
+            "    return numbers.scanner(columns, use_threads=False, batch_readahead=1, fragment_readahead=1).to_reader()"
+        ),
+    ),
+    "relation": (
+        "import duckdb\n\nduckdb.sql(\"SET memory_limit = '200MB'\")",
+        "return duckdb.read_parquet(str(numbers_parquet))",
+        "return numbers.project('c0 - 1 AS c0, * EXCLUDE c0')",
+    ),
+    "lazy": (
+        "import polars as pl",
+        "return pl.scan_parquet(numbers_parquet)",
+        "return numbers.with_columns(pl.col('c0') - 1)",
+    ),
+    "frames": (
+        "import pyarrow.parquet as pq",
+        (
+            "for batch in pq.ParquetFile(numbers_parquet, pre_buffer=False).iter_batches(100_000):\n"
+            "        yield batch.to_pandas()"
+        ),
+        "for frame in numbers:\n        yield frame.assign(c0=frame['c0'] - 1)",
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def numbers(tmp_path_factory) -> Path:
+    path = tmp_path_factory.mktemp("source") / "numbers.parquet"
+    subprocess.run([sys.executable, "-c", SOURCE, path], check=True)
+    return path
+
+
+def write(project: Project, numbers: Path, kind: str) -> None:
+    os.link(numbers, project.folder / "numbers.parquet")
+    imports, reads, makes = KINDS[kind]
+    project.write("explore.py", MODULE.replace("IMPORTS", imports).replace("READS", reads).replace("MAKES", makes))
+    checks = f'{{ row_count = [{ROWS}, {ROWS}] }}, {{ not_null = ["c0", "c9"] }}'
+    project.write("explore.toml", f"[tables.less]\nchecks = [{checks}]\n")
+
+
+def assert_published(project: Project) -> None:
+    lake, _ = open_lake_here(project.folder)
+    rows, sums = 0, [0, 0]
+    for batch in lake.scan(TableName("shop", "less"), WHOLE, "main", columns=["c0", "c9"]):
+        rows += batch.num_rows
+        sums = [one + int(batch[name].to_numpy().sum()) for one, name in zip(sums, ["c0", "c9"], strict=True)]
+    whole = sum(n * 1000 for n in range(ROWS // 1000))
+    assert (rows, sums) == (ROWS, [whole - ROWS, whole + 9 * ROWS])
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_no_step_holds_more_than_a_part_of_a_table(project: Project, numbers: Path, kind: str):
+    write(project, numbers, kind)
+    project.run()
+    assert_published(project)
+    held = {event["step"]: event["memory"] for event in project.events if event["event"] == "step"}
+    assert list(held) == ["read", "one_less"]
+    assert max(held.values()) < OF_A_STEP, held
+
+
+def test_no_process_of_a_run_holds_more_than_a_part_of_a_table_wherever_the_lake_lies(
+    project: Project, numbers: Path, lies: str
+):
+    write(project, numbers, "reader")
+    command = [sys.executable, "-m", "pilotline", "run", "explore", "--python", sys.executable]
+    process = subprocess.Popen(command, cwd=project.folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    assert process.stdout is not None
+    said = process.stdout.read().decode()
+    process.stdout.close()
+    # Of this process and of those that it started: of the one that held the most.
+    _, status, used = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    assert process.returncode == 0, said
+    assert used.ru_maxrss * 1024 < OF_A_RUN, lies
+    assert_published(project)
