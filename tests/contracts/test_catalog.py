@@ -769,6 +769,34 @@ class CatalogContract:
             publish(catalog, "b")
         assert not isinstance(caught.value, NeedsRebase)
 
+    def test_two_branches_cannot_bring_tables_that_differ_in_case_alone(self, catalog):
+        for branch, table in (("one", "Days"), ("two", "days")):
+            catalog.create_branch(branch)
+            put(catalog, branch, orders(1), name=TableName("sales", table))
+        publish(catalog, "one")
+        with pytest.raises(BadTableName, match="in case alone"):
+            publish(catalog, "two")
+        assert [str(info.table) for info in catalog.tables("main")] == ["sales.Days"]
+
+    def test_an_undo_brings_back_no_table_that_differs_from_another_in_case_alone(self, catalog):
+        land(catalog, orders(1), name=DAYS)
+        catalog.create_branch("drop")
+        catalog.drop("drop", DAYS)
+        dropped = publish(catalog, "drop").commit
+        land(catalog, orders(2), name=TableName("sales", "Days"), branch="again")
+        with pytest.raises(BadTableName, match="in case alone"):
+            catalog.undo(dropped.id)
+        assert [str(info.table) for info in catalog.tables("main")] == ["sales.Days"]
+
+    def test_a_table_may_change_the_case_of_its_name(self, catalog):
+        land(catalog, orders(1), name=DAYS)
+        catalog.create_branch("mine")
+        catalog.rename("mine", DAYS, TableName("sales", "Days"))
+        renamed = publish(catalog, "mine").commit
+        assert [str(info.table) for info in catalog.tables("main")] == ["sales.Days"]
+        catalog.undo(renamed.id)
+        assert [info.table for info in catalog.tables("main")] == [DAYS]
+
     def test_a_drop_against_a_change_is_a_conflict(self, catalog):
         land(catalog, orders(1))
         catalog.create_branch("a")
@@ -921,6 +949,33 @@ class CatalogContract:
         assert publish(catalog, "b").tables == (DAYS, ORDERS)
         assert (ids(catalog), ids(catalog, name=DAYS)) == ([1, 2, 3, 30], [9])
         assert catalog.table(ORDERS, "main").rows == 4
+
+    @pytest.mark.parametrize(
+        ("theirs", "ours"),
+        [
+            (orders(2, x=["a"]), orders(3)),
+            (orders(2), orders(3, x=["a"])),
+            (orders(2, x=["a"]), orders(3, y=["a"])),
+            (orders(2, x=["a"]), orders(3, x=[1])),
+            (orders(2), orders(3, n=pa.array([2**40]))),
+        ],
+    )
+    def test_appends_of_which_one_changed_the_schema_are_a_conflict(self, catalog, theirs, ours):
+        land(catalog, orders(1, n=pa.array([1], pa.int32())))
+        for branch, data in (("theirs", theirs), ("ours", ours)):
+            catalog.create_branch(branch)
+            fill = {} if "n" in data.column_names else {"n": pa.array([1], pa.int32())}
+            put(
+                catalog, branch, pa.table({**dict(zip(data.column_names, data.columns, strict=True)), **fill}), Append()
+            )
+        publish(catalog, "theirs")
+        with pytest.raises(NeedsRebase):
+            publish(catalog, "ours")
+        with pytest.raises(PublishConflict) as caught:
+            catalog.rebase("ours")
+        assert [(each.table, each.rebaseable) for each in caught.value.conflicts] == [(ORDERS, False)]
+        assert ids(catalog) == [1, 2]
+        assert ids(catalog, "ours") == [1, 3]
 
     def test_a_third_appender_still_needs_only_a_rebase(self, catalog):
         land(catalog, orders(1))

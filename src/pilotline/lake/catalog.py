@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias
 
 from pilotline.domain.errors import did_you_mean
+from pilotline.domain.tables import BadTableName
 from pilotline.lake.errors import NamespaceInUse, NoSuchRef
 
 if TYPE_CHECKING:
@@ -111,6 +112,25 @@ def steps_back(ref: str) -> tuple[str, int]:
     if tilde and not _STEPS.fullmatch(steps):
         raise NoSuchRef(f"'{ref}' has no number after ~", try_next="write it as main~1", ref=ref)
     return name, int(steps or 0)
+
+
+def refuse_near_names(there: Iterable[TableName], new: Iterable[TableName]) -> None:
+    """Refuse tables that only the case of letters tells from others that are there.
+
+    Raises:
+        BadTableName: SQL would see one table where there are two.
+    """
+    known: dict[str, list[TableName]] = {}
+    for name in there:
+        known.setdefault(str(name).lower(), []).append(name)
+    for name in new:
+        for other in known.get(str(name).lower(), ()):
+            if other != name:
+                raise BadTableName(
+                    f"{name} and {other} differ in case alone, which SQL does not see",
+                    try_next="choose another name",
+                    name=str(name),
+                )
 
 
 def no_namespace(name: str, known: Iterable[str]) -> NoSuchRef:

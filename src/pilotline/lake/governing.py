@@ -216,9 +216,9 @@ def _scalar(value: FilterValue) -> Any:
     import pyarrow as pa
 
     pc = compute()
-    # A number that 64 bits do not hold is compared as a decimal.
-    beyond = isinstance(value, int) and not -(2**63) <= value < 2**63
-    return pc.scalar(pa.scalar(Decimal(value))) if beyond else pc.scalar(value)
+    if isinstance(value, int) and not -(2**63) <= value < 2**63:
+        return pc.scalar(pa.scalar(Decimal(value)))  # 64 bits do not hold it
+    return pc.scalar(value)
 
 
 def _check(column: str, kind: ArrowType, value: FilterValue) -> None:

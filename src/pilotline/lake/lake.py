@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any
 
 from pilotline.domain.tables import MAIN, BadTableName, Namespace, SnapshotId, TableName
 from pilotline.lake import ledger, publishing
-from pilotline.lake.catalog import Compacted, Published, Written, namespace_in_use, no_namespace
+from pilotline.lake.catalog import Compacted, Published, Written, namespace_in_use, no_namespace, refuse_near_names
 from pilotline.lake.crash import reached
 from pilotline.lake.database import SqliteDatabase
-from pilotline.lake.errors import BadBranch, LakeDamaged, SweptMeanwhile
+from pilotline.lake.errors import BadBranch, LakeDamaged, NotATable, PublishConflict, SweptMeanwhile
 from pilotline.lake.governing import plan_reading, pushed_down
 from pilotline.lake.ledger import SQL, CommitRow, Pointer
 from pilotline.lake.storage import LocalStorage, S3Storage
@@ -535,12 +535,19 @@ class Lake:
 
     def _rebase_table(self, change: publishing.Change) -> Staged:
         """The branch's new files on top of what the other side has now."""
-        files = self.files
+        files, conflict = self.files, replace(change.conflict(), rebaseable=False)
         base = {entry.data_file.file_path for entry in files.entries(files.load(_location(change.base)))}
         ours = files.entries(files.load(_location(change.ours)))
         theirs = _location(change.theirs)
         added = [entry.data_file for entry in ours if entry.data_file.file_path not in base]
-        return files.rebase(theirs, _location(change.ours), added)
+        try:
+            return files.rebase(theirs, _location(change.ours), added)
+        except NotATable as error:
+            raise PublishConflict(
+                f"{error.message}: {conflict}",
+                conflicts=(conflict,),
+                try_next="run again on a fresh branch: pilotline run",
+            ) from error
 
     # -- Namespaces ----------------------------------------------------------------------------------------------------
 
@@ -634,10 +641,4 @@ def _refuse_taken(tx: Session, at: CommitRow, name: TableName, *, but: TableName
 
 
 def _refuse_near_name(tx: Session, at: CommitRow, name: TableName, *, but: TableName | None = None) -> None:
-    for pointer in ledger.pointers_at(tx, at):
-        if pointer.table != but and str(pointer.table).lower() == str(name).lower():
-            raise BadTableName(
-                f"{name} and {pointer.table} differ in case alone, which SQL does not see",
-                try_next="choose another name",
-                name=str(name),
-            )
+    refuse_near_names((each.table for each in ledger.pointers_at(tx, at) if each.table != but), [name])

@@ -34,7 +34,7 @@ from pilotline.domain.tables import (
     TableInfo,
     TableName,
 )
-from pilotline.lake.catalog import Published, Written, namespace_in_use, no_namespace, steps_back
+from pilotline.lake.catalog import Published, Written, namespace_in_use, no_namespace, refuse_near_names, steps_back
 from pilotline.lake.errors import (
     BadBranch,
     BadLayout,
@@ -437,6 +437,10 @@ class MemoryCatalog:
             if other != but and str(other).lower() == str(name).lower():
                 raise BadTableName(f"there is a table {other} already", name=str(name))
 
+    def _refuse_near_names(self, row: Branch, moved: Mapping[TableName, _Held | None]) -> None:
+        after = {name for name, held in {**self._heads(row.head), **moved}.items() if held is not None}
+        refuse_near_names(after, after.difference(self._heads(row.head)))
+
     def mark_checked(self, branch: str, at: CommitId) -> Branch:
         """See ``Catalog.mark_checked``."""
         row = self._writable(branch)
@@ -490,6 +494,7 @@ class MemoryCatalog:
             kind = NeedsRebase if all(each.rebaseable for each in conflicts) else PublishConflict
             raise kind(", ".join(map(str, conflicts)), conflicts=conflicts, branch=branch)
         changed = self._changed(row)
+        self._refuse_near_names(target, changed)
         commit = (
             self._commit(
                 target, changed, "publish", author=author or row.owner, message=message, merged=row.head, run=row.run
@@ -515,6 +520,9 @@ class MemoryCatalog:
             ours, other = moved[each.table], theirs[each.table]
             if ours is None:
                 continue
+            if ours.rows.schema != other.rows.schema:
+                hard = (replace(each, rebaseable=False),)
+                raise PublishConflict(f"one side changed the schema: {each}", conflicts=hard, branch=branch)
             new = ours.rows.slice(base[each.table].rows.num_rows)
             rows = pa.concat_tables([other.rows, new])
             self._snapshots += 1
@@ -545,6 +553,7 @@ class MemoryCatalog:
             raise UndoConflict(f"changed again since {target.id}: {listed}", tables=list(map(str, later)))
         words = message or f"undo {target.id}: {target.message}"
         back = {name: replace(held, grown_from=()) if (held := before.get(name)) else None for name in target.tables}
+        self._refuse_near_names(row, back)
         return self._commit(row, back, "undo", author=author, message=words, undoes=target.id)
 
     def tag(self, name: str, at: Ref) -> CommitId:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from pilotline.domain.tables import SnapshotId
 from pilotline.lake import ledger
+from pilotline.lake.catalog import refuse_near_names
 from pilotline.lake.crash import reached
 from pilotline.lake.errors import (
     Conflict,
@@ -29,6 +30,8 @@ from pilotline.lake.errors import (
 from pilotline.lake.ledger import SQL, BranchRow, CommitRow, Pointer
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from pilotline.domain.tables import CommitId, TableName
     from pilotline.lake.database import Session
 
@@ -105,6 +108,7 @@ def publish(
     Raises:
         PublishConflict: a table changed on both sides.
         NeedsRebase: the same, and all of them only by appending.
+        BadTableName: a new table and one that is there differ in case alone.
     """
     changes = changes_of(tx, row, onto)
     conflicts = tuple(change.conflict() for change in changes if not change.untouched_there)
@@ -119,6 +123,7 @@ def publish(
             moved = replace(change.ours, operation="append" if change.ours_appended else operation)
             ledger.move_pointer(tx, commit, moved)
             reached("publish-pointer-moved")
+        _refuse_near_names(tx, commit, [change.table for change in changes if change.theirs is None])
     else:
         commit = ledger.head_of(tx, onto)
     tx.execute(SQL["set_branch_state"], id=row.id, state="published", because="")
@@ -197,6 +202,7 @@ def undo(tx: Session, target: CommitRow, *, author: str, message: str, run: str 
 
     Raises:
         UndoConflict: there is nothing to take back, or a table changed again since.
+        BadTableName: a table that comes back and one that is there differ in case alone.
     """
     branch = ledger.branch_by_id(tx, target.branch_id)
     if branch.id != ledger.MAIN_ID:
@@ -232,6 +238,7 @@ def undo(tx: Session, target: CommitRow, *, author: str, message: str, run: str 
             tables=[str(each.table) for each in later],
         )
     commit = ledger.add_commit(tx, branch.id, "undo", author=author, message=message, run=run, undoes=target.commit.id)
+    back = [pointer.table for pointer in changed if pointer.metadata_location is None]
     for pointer in changed:
         before = ledger.pointer_at(tx, branch.id, target.commit.seq - 1, pointer.table)
         gone = Pointer(
@@ -243,8 +250,16 @@ def undo(tx: Session, target: CommitRow, *, author: str, message: str, run: str 
             columns=(),
         )
         ledger.move_pointer(tx, commit, replace(ledger.held(before), operation="replace") if before else gone)
+    _refuse_near_names(tx, commit, back)
     reached("undo-before-commit")
     return commit
+
+
+def _refuse_near_names(tx: Session, at: CommitRow, new: Sequence[TableName]) -> None:
+    """See to it that tables that were not there before can be told from the others at a commit."""
+    if new:
+        there = {pointer.table for pointer in ledger.pointers_at(tx, at)}
+        refuse_near_names(there, there.intersection(new))
 
 
 def rebaseable(tx: Session, name: str) -> tuple[BranchRow, BranchRow, list[Change]]:
