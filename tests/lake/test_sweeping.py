@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import shutil
 import tempfile
 import threading
@@ -24,8 +25,9 @@ from pilotline.lake.database import Session
 from pilotline.lake.errors import Expired, LakeDamaged, SweptMeanwhile
 from pilotline.lake.inspecting import inspect_lake
 from pilotline.lake.lake import open_lake
+from pilotline.lake.states import states
 from pilotline.lake.storage import s3_place
-from pilotline.lake.sweeping import named_files, states, sweep
+from pilotline.lake.sweeping import sweep
 
 OWNER = Scope.everything("the owner")
 ORDERS = TableName("sales", "orders")
@@ -379,6 +381,94 @@ def test_an_inspection_names_what_is_missing_and_what_would_mend_it(lake):
     assert "says what sales.days was" in next(one for one in found.values() if one.table == "sales.days").what
 
 
+def made_of(lake, at="main"):
+    """One file of each kind that a state of orders is made of."""
+    location = lake.pointer(ORDERS, at).metadata_location
+    paths = [location, *(part.path for part in lake.files.parts(location))]
+    ends = {"metadata": ".json", "list": "0-", "manifest": "-m0.avro", "data": ".parquet"}
+    return {
+        kind: next(path for path in paths if path.endswith(end) or ("/snap-" in path and end == "0-"))
+        for kind, end in ends.items()
+    }
+
+
+@pytest.mark.parametrize("kind", ["metadata", "list", "manifest", "data"])
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda content: content[: len(content) // 2],
+        lambda _: b"",
+        lambda content: bytes(len(content)),
+        lambda content: random.Random(1).randbytes(len(content)),
+        lambda _: b"{}",
+    ],
+    ids=["half", "empty", "zeros", "noise", "another"],
+)
+def test_a_damaged_file_is_named_by_a_check_a_read_and_a_sweep(lake, kind, damage):
+    land(lake, 1)
+    lake.tag("first", "main")
+    land(lake, 2, Append())
+    path = made_of(lake)[kind]
+    whole = lake.storage.read(path)
+    there = {each.path for each in lake.storage.files()}
+    lake.storage.write(path, damage(whole))
+    lake.files._load.cache_clear()
+    assert path in {one.path for one in inspect_lake(lake, deep=True).problems}
+    with pytest.raises(LakeDamaged):
+        numbers(lake)
+    if kind == "data":
+        assert sweep(lake, keep=NOW, grace=NOW, now=later(400), do=True).files == ()
+    else:
+        with pytest.raises(LakeDamaged):
+            sweep(lake, keep=NOW, grace=NOW, now=later(400), do=True)
+    assert {each.path for each in lake.storage.files()} == there
+    lake.storage.write(path, whole)
+    lake.files._load.cache_clear()
+    assert numbers(lake) == [1, 2]
+    assert inspect_lake(lake, deep=True).problems == ()
+
+
+@pytest.mark.parametrize("kind", ["metadata", "manifest"])
+def test_a_list_that_does_not_fit_what_is_there_lets_no_file_of_its_table_go(lake, kind):
+    land(lake, 1)
+    land(lake, 2, Append())
+    land(lake, 3, Append())
+    land(lake, 4, name=DAYS)
+    land(lake, 5, name=DAYS)
+    other, mine = made_of(lake, "main~4")[kind], lake.pointer(ORDERS, "main").metadata_location
+    if kind == "manifest":
+        mine = [part.path for part in lake.files.parts(mine) if part.path.endswith("-m0.avro")][1]
+    lake.storage.write(mine, lake.storage.read(other))
+    lake.files._load.cache_clear()
+    before = data_files(lake)
+    swept = sweep(lake, keep=NOW, grace=NOW, now=later(400), do=True)
+    assert swept.damaged == (ORDERS,)
+    gone = set(before) - set(data_files(lake))
+    assert [path.split("/")[2].partition("-")[0] for path in gone] == ["days"]
+    assert mine in {one.path for one in inspect_lake(lake).problems}
+
+
+def test_a_file_that_is_lost_does_not_keep_other_tables_from_being_swept(lake):
+    land(lake, 1)
+    lake.tag("for_ever", "main")
+    land(lake, 2, name=DAYS)
+    land(lake, 3, name=DAYS)
+    lake.storage.remove([made_of(lake)["data"]])
+    swept = sweep(lake, keep=NOW, grace=NOW, now=later(400), do=True)
+    assert (swept.damaged, len(swept.given_up)) == ((ORDERS,), 1)
+    assert [path.split("/")[2].partition("-")[0] for path in data_files(lake)] == ["days"]
+
+
+def test_a_sweep_with_a_longer_grace_goes_on_after_one_with_a_shorter(lake):
+    land(lake, 1)
+    land(lake, 2)
+    land(lake, 3)
+    sweep(lake, keep=NOW, grace=NOW, now=later(), do=True)
+    lake.files._load.cache_clear()
+    assert sweep(lake, keep=NOW, grace=timedelta(days=1), now=later(), do=True).damaged == ()
+    assert numbers(lake) == [3]
+
+
 def test_an_inspection_finds_rows_that_do_not_fit_together(lake):
     land(lake, 1)
     with lake.transaction() as tx:
@@ -491,7 +581,8 @@ class Sweeping(RuleBasedStateMachine):
         with self.lake.database.reading() as tx:
             locations = {each.location for each in states(tx) if each.expired is None}
         there = {each.path for each in self.lake.storage.files()}
-        assert named_files(self.lake.files, locations) <= there
+        assert locations <= there
+        assert {part.path for location in locations for part in self.lake.files.parts(location)} <= there
 
 
 TestSweeping = Sweeping.TestCase

@@ -42,7 +42,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--finish", action="store_true", help="schema: finish an upgrade that waited for older processes"
     )
-    parser.add_argument("--deep", action="store_true", help="check: open each data file and count its rows")
+    parser.add_argument("--deep", action="store_true", help="check: read each data file to its end")
     parser.add_argument("--do", action="store_true", help="sweep: do it; without it nothing is removed")
     parser.add_argument("--keep", default="30d", metavar="TIME", help="sweep: how long each state can be read (30d)")
     parser.add_argument(
@@ -161,6 +161,9 @@ def _sweep(lake: Lake, args: Namespace, out: Out) -> int:
     out.say(f"{plural(len(found.given_up), 'state')} of tables {word} (nothing has needed them for {args.keep})")
     word = "removed" if args.do else "would be removed"
     out.say(f"{plural(len(found.files), 'file')} {word}, {_bytes(found.size)}; {plural(found.files_kept, 'file')} stay")
+    if found.damaged:
+        listed = ", ".join(map(str, found.damaged))
+        out.say(f"  files of {listed} stay, whatever they are: something is damaged there; next: pilotline lake check")
     if found.clocks_apart > _APART:
         out.say(
             f"  the clocks of this host, the database and the storage are {_whole_seconds(found.clocks_apart)} apart;"
@@ -176,6 +179,7 @@ def _sweep(lake: Lake, args: Namespace, out: Out) -> int:
             ],
             "files": [{"path": each.path, "bytes": each.size} for each in found.files],
             "files_kept": found.files_kept,
+            "damaged": [str(each) for each in found.damaged],
             "clocks_apart_seconds": round(found.clocks_apart.total_seconds(), 3),
         }
     )

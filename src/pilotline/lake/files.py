@@ -10,13 +10,14 @@ from __future__ import annotations
 import json
 import secrets
 import uuid
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import islice
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, Literal, assert_never
 
-from pilotline.domain.errors import did_you_mean
+from pilotline.domain.errors import PilotlineError, did_you_mean
 from pilotline.domain.tables import Column, SetComment, SetLayout, SetOwner, SetProperty, SnapshotId
 from pilotline.lake.crash import reached
 from pilotline.lake.errors import BadProperty, LakeDamaged, NoSuchColumn, NotATable
@@ -25,7 +26,7 @@ from pilotline.lake.schemas import arrow_schema_of, evolve
 from pilotline.lake.storage import moved
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 
     from pyiceberg.expressions import BooleanExpression
     from pyiceberg.io import FileIO
@@ -135,11 +136,9 @@ class Files:
 
     def notes(self, location: str) -> Mapping[str, Any] | None:
         """What the table was as a frame, read without pyiceberg."""
-        try:
+        with _undamaged(location):
             properties = self.document(location)["properties"]
-        except KeyError as error:
-            raise _damaged(location, error) from error
-        return json.loads(properties[NOTES]) if NOTES in properties else None
+            return json.loads(properties[NOTES]) if NOTES in properties else None
 
     def document(self, location: str) -> dict[str, Any]:
         """The metadata in a file as it stands there, read without pyiceberg.
@@ -147,10 +146,8 @@ class Files:
         Raises:
             LakeDamaged: the file is not there or cannot be read.
         """
-        try:
+        with _undamaged(location):
             return json.loads(self.storage.read(location))
-        except (OSError, ValueError) as error:
-            raise _damaged(location, error) from error
 
     # -- Writing -------------------------------------------------------------------------------------------------------
 
@@ -425,7 +422,7 @@ class Files:
         snapshot = metadata.current_snapshot()
         if snapshot is None:
             return []
-        with self.storage.errors():
+        with _undamaged(str(metadata.location)), self.storage.errors():
             return [
                 entry
                 for manifest in snapshot.manifests(self.io)
@@ -440,7 +437,7 @@ class Files:
 
         if metadata.current_snapshot() is None:
             return []
-        with self.storage.errors():
+        with _undamaged(str(metadata.location)), self.storage.errors():
             return list(DataScan(metadata, self.io, row_filter=where or AlwaysTrue()).plan_files())
 
     def read(
@@ -457,12 +454,9 @@ class Files:
         chosen = metadata.schema().select(*columns)
         scan = ArrowScan(metadata, self.io, chosen, where or AlwaysTrue())
         rest = iter(tasks)
-        try:
-            with self.storage.errors():
-                while window := list(islice(rest, _READ_AHEAD)):
-                    yield from scan.to_record_batches(window)
-        except FileNotFoundError as error:
-            raise _damaged(str(metadata.location), error) from error
+        with _undamaged(str(metadata.location)), self.storage.errors():
+            while window := list(islice(rest, _READ_AHEAD)):
+                yield from scan.to_record_batches(window)
 
     def dataset(self, metadata: TableMetadata) -> Any | None:
         """The data files as a data set of Arrow's, of which an engine reads what it needs; None where that would misread.
@@ -512,27 +506,29 @@ class Files:
         if snapshot is None:
             return
         seen = {} if seen is None else seen
-        yield self._part(snapshot.manifest_list)
-        try:
-            with self.storage.errors():
-                for manifest in snapshot.manifests(self.io):
-                    if manifest.manifest_path not in seen:
-                        listed = list(self._listed(manifest))
-                        yield from listed
-                        seen[manifest.manifest_path] = sum(part.rows or 0 for part in listed)
-                    yield self._part(
-                        manifest.manifest_path,
-                        size=manifest.manifest_length,
-                        listed_rows=seen[manifest.manifest_path],
-                    )
-        except (OSError, ValueError) as error:
-            raise _damaged(location, error) from error
+        there = self._part(snapshot.manifest_list)
+        yield there
+        with _undamaged(there.path), self.storage.errors():
+            manifests = snapshot.manifests(self.io)
+        for manifest in manifests:
+            if manifest.manifest_path not in seen:
+                listed = self._listed(manifest)
+                yield from listed
+                seen[manifest.manifest_path] = sum(part.rows or 0 for part in listed)
+            listed_rows = seen[manifest.manifest_path]
+            yield self._part(manifest.manifest_path, size=manifest.manifest_length, listed_rows=listed_rows)
 
-    def _listed(self, manifest: ManifestFile) -> Iterator[Part]:
-        for entry in manifest.fetch_manifest_entry(self.io):
-            file = entry.data_file
-            rows = file.record_count if manifest.content == 0 else None
-            yield self._part(file.file_path, size=file.file_size_in_bytes, rows=rows)
+    def _listed(self, manifest: ManifestFile) -> list[Part]:
+        with _undamaged(self._part(manifest.manifest_path).path), self.storage.errors():
+            files = [entry.data_file for entry in manifest.fetch_manifest_entry(self.io)]
+            return [
+                self._part(
+                    file.file_path,
+                    size=file.file_size_in_bytes,
+                    rows=file.record_count if manifest.content == 0 else None,
+                )
+                for file in files
+            ]
 
     def _part(
         self, written: str, *, size: int | None = None, rows: int | None = None, listed_rows: int | None = None
@@ -540,27 +536,24 @@ class Files:
         path = self._here(written)[len(self.storage.root) + 1 :]
         return Part(path=path, written=written, size=size, rows=rows, listed_rows=listed_rows)
 
-    def count_rows(self, path: str) -> int:
-        """The rows that a data file says it has; -1 where it cannot be read."""
+    def count_rows(self, path: str) -> int | None:
+        """The rows of a data file, each value read; None where one cannot be."""
         import pyarrow as pa
         import pyarrow.parquet as pq
 
         try:
             with self.storage.errors(), self.io.new_input(f"{self.storage.root}/{path}").open() as file:
-                return int(pq.ParquetFile(pa.PythonFile(file, mode="r")).metadata.num_rows)
-        except (OSError, ValueError):
-            return -1
+                return sum(batch.num_rows for batch in pq.ParquetFile(pa.PythonFile(file, mode="r")).iter_batches())
+        except (OSError, pa.ArrowException):
+            return None
 
     # -- Places --------------------------------------------------------------------------------------------------------
 
     def _load_now(self, location: str) -> TableMetadata:
         from pyiceberg.serializers import FromInputFile
 
-        try:
-            with self.storage.errors():
-                metadata = FromInputFile.table_metadata(self.io.new_input(f"{self.storage.root}/{location}"))
-        except (OSError, ValueError) as error:
-            raise _damaged(location, error) from error
+        with _undamaged(location), self.storage.errors():
+            metadata = FromInputFile.table_metadata(self.io.new_input(f"{self.storage.root}/{location}"))
         folder = self._here(metadata.location)
         return metadata if folder == metadata.location else metadata.model_copy(update={"location": folder})
 
@@ -678,12 +671,20 @@ def _updates() -> Any:
     return update
 
 
-def _damaged(location: str, error: Exception) -> LakeDamaged:
-    return LakeDamaged(
-        f"a file that the catalog points at cannot be read: {location} ({error})",
-        try_next="restore it from a backup, or read the table at an earlier commit",
-        location=location,
-    )
+@contextmanager
+def _undamaged(location: str) -> Generator[None]:
+    """A block that reads files that nobody changes: where it fails, one is damaged, whatever the decoder stumbled over."""
+    try:
+        yield
+    except (PilotlineError, MemoryError):
+        raise
+    except Exception as error:
+        what = str(error).strip() or type(error).__name__
+        raise LakeDamaged(
+            f"a file that the catalog points at cannot be read: {location} ({what})",
+            try_next="restore it from a backup, or read the table at an earlier commit",
+            location=location,
+        ) from error
 
 
 def refuse_nothing_to_hold(columns: int, rows: int) -> None:

@@ -15,24 +15,28 @@ from __future__ import annotations
 import secrets
 from bisect import bisect_left
 from collections import defaultdict
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
-from pilotline.domain.tables import TableName
 from pilotline.lake import ledger
 from pilotline.lake.crash import reached
+from pilotline.lake.errors import LakeDamaged
 from pilotline.lake.ledger import SQL
+from pilotline.lake.states import states, wrong_with
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
+    from pilotline.domain.tables import TableName
     from pilotline.lake.database import Session
     from pilotline.lake.files import Files
     from pilotline.lake.lake import Lake
+    from pilotline.lake.states import State
     from pilotline.lake.storage import Storage, StoredFile
 
-__all__ = ["State", "Sweep", "named_files", "states", "sweep"]
+__all__ = ["Sweep", "sweep"]
 
 #: How long a state can be read after it was the newest, and how long files stay that nothing names.
 KEEP: Final = timedelta(days=30)
@@ -40,20 +44,6 @@ GRACE: Final = timedelta(hours=24)
 #: Where the storage is asked for its time; one that is left there goes as any file without a name does.
 _PROBES: Final = "tables/.clock"
 _LONG_AGO: Final = datetime.min.replace(tzinfo=UTC)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class State:
-    """One state of a table on one branch, with files."""
-
-    branch_id: int
-    table: TableName
-    #: The numbers of the branch's commits between which it holds; None: it still does.
-    from_seq: int
-    to_seq: int | None
-    location: str
-    rows: int
-    expired: datetime | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +56,8 @@ class Sweep:
     files: tuple[StoredFile, ...]
     #: Of those that stay.
     files_kept: int
+    #: Tables that are damaged, so that no file of theirs is taken for one without a name.
+    damaged: tuple[TableName, ...]
     #: How far apart the clocks were.
     clocks_apart: timedelta
     done: bool
@@ -109,13 +101,16 @@ def sweep(
     reached("sweep-given-up")
     since = latest if do else _LONG_AGO
     after = [replace(each, expired=since) if each in unneeded else each for each in known]
-    named = named_files(
-        lake.files, {each.location for each in after if each.expired is None or earliest - each.expired < grace}
-    )
-    found = list(lake.storage.files())
-    lost = [each for each in found if each.path not in named and earliest - each.modified >= grace]
+    found = {each.path: each for each in lake.storage.files()}
+    named, damaged = _named(lake.files, after, found, lambda expired: earliest - expired < grace)
+    held_back = tuple(state.folder for state in damaged)
+    lost = [
+        each
+        for each in found.values()
+        if each.path not in named and earliest - each.modified >= grace and not each.path.startswith(held_back)
+    ]
     if do and lost:
-        lost = _fenced(lake, lost, {each.location for each in known}, latest)
+        lost = _fenced(lake, lost, known, latest)
         lake.storage.remove(each.path for each in lost)
     reached("sweep-removed")
     alive = {each.location for each in after if each.expired is None}
@@ -126,15 +121,42 @@ def sweep(
         given_up=given_up,
         files=tuple(lost),
         files_kept=len(found) - len(lost),
+        damaged=tuple(sorted({state.table for state in damaged})),
         clocks_apart=latest - earliest,
         done=do,
     )
 
 
-def _fenced(lake: Lake, lost: list[StoredFile], known: set[str], at: datetime) -> list[StoredFile]:
+def _named(
+    files: Files, known: Iterable[State], there: Mapping[str, StoredFile], still: Callable[[datetime], bool]
+) -> tuple[set[str], list[State]]:
+    """The files that states are made of which are needed, or ``still`` within their grace; and needed ones that are damaged.
+
+    Raises:
+        LakeDamaged: a state that is needed cannot be read.
+    """
+    named: set[str] = set()
+    # States share manifests, so each is read once, however many states there are.
+    read: dict[str, int] = {}
+    newest = {state.location: state for state in sorted(known, key=lambda each: each.expired is None)}.values()
+    # Where a state's lists do not fit what is there, what they say is not to be relied on.
+    damaged = [
+        state for state in newest if state.expired is None and list(wrong_with(files, state, there, named, read))
+    ]
+    given_up = [state for state in newest if state.expired is not None and still(state.expired)]
+    for state in given_up:
+        # An earlier sweep with a shorter grace has taken its files.
+        with suppress(LakeDamaged):
+            list(wrong_with(files, state, there, named, read))
+    return named, damaged
+
+
+def _fenced(lake: Lake, lost: list[StoredFile], known: Iterable[State], at: datetime) -> list[StoredFile]:
     """Those of the files that nobody named since ``known`` was read; nobody will any more, however long he took to write."""
+    before = {each.location for each in known}
     with lake.database.writing() as tx:
-        named = named_files(lake.files, {each.location for each in states(tx)} - known)
+        locations = {each.location for each in states(tx)} - before
+        named = locations.union(part.path for location in locations for part in lake.files.parts(location))
         unnamed = [each for each in lost if each.path not in named]
         if unnamed:
             ledger.note_sweep(tx, at, (each.path for each in unnamed))
@@ -155,37 +177,6 @@ def _time_of(storage: Storage) -> datetime:
     (probe,) = storage.files(folder)
     storage.remove([probe.path])
     return probe.modified
-
-
-def states(tx: Session) -> list[State]:
-    """Every state that has, or had, files."""
-    return [
-        State(
-            branch_id=row[0],
-            table=TableName(row[1], row[2]),
-            from_seq=row[3],
-            to_seq=row[4],
-            location=row[5],
-            rows=row[6],
-            expired=datetime.fromisoformat(row[7]) if row[7] else None,
-        )
-        for row in tx.execute(SQL["every_state"])
-    ]
-
-
-def named_files(files: Files, locations: Iterable[str]) -> set[str]:
-    """The files that these states are made of, by their paths from the root.
-
-    Raises:
-        LakeDamaged: one cannot be read.
-    """
-    named: set[str] = set()
-    # States share manifests, so each is read once, however many states there are.
-    seen: dict[str, int] = {}
-    for location in locations:
-        named.add(location)
-        named.update(part.path for part in files.parts(location, seen))
-    return named
 
 
 def _needed(tx: Session, since: datetime) -> Mapping[int, list[int]]:
