@@ -144,6 +144,9 @@ class WrongClock:
     def now(self, zone):
         return datetime.now(zone) + self.wrong
 
+    def fromisoformat(self, text):
+        return datetime.fromisoformat(text)
+
 
 def let_clocks_be_wrong(lake, monkeypatch, host, database, storage):
     """Each of the three by so many days; the storage's also for what was written."""
@@ -157,6 +160,17 @@ def let_clocks_be_wrong(lake, monkeypatch, host, database, storage):
             replace(each, modified=each.modified + timedelta(days=storage)) for each in files(under)
         ],
     )
+
+
+@pytest.mark.parametrize("wrong", [(1, 0, 0), (0, 1, 0)])
+def test_without_any_grace_what_is_given_up_goes_at_once_though_clocks_differ(lake, monkeypatch, wrong):
+    land(lake, 1)
+    land(lake, 2)
+    # A bucket tells the time in whole seconds.
+    time.sleep(1.0)
+    let_clocks_be_wrong(lake, monkeypatch, *wrong)
+    assert len(sweep(lake, keep=NOW, grace=NOW, do=True).given_up) == 1
+    assert (len(data_files(lake)), numbers(lake)) == (1, [2])
 
 
 @pytest.mark.parametrize("wrong", [(400, 0, 0), (0, 400, 0), (-400, 0, 0), (0, -400, 0), (0, 0, -400), (400, 400, 0)])

@@ -99,7 +99,8 @@ def sweep(
                 at=ledger.time_text(latest),
             )
     reached("sweep-given-up")
-    since = latest if do else _LONG_AGO
+    # For this sweep they were given up now, by whichever clock; the next one asks its own.
+    since = earliest if do else _LONG_AGO
     after = [replace(each, expired=since) if each in unneeded else each for each in known]
     found = {each.path: each for each in lake.storage.files()}
     named, damaged = _named(lake.files, after, found, lambda expired: earliest - expired < grace)
