@@ -109,6 +109,17 @@ class CatalogContract:
         lists = [None if one is None else one.read_all().to_pylist() for one in (found.added, found.removed)]
         return [sorted(one, key=str) if one else one for one in lists]
 
+    def test_who_was_closed_answers_as_before(self, catalog):
+        land(catalog, orders(1, 2))
+        rows = catalog.scan(ORDERS, OWNER, "main")
+        catalog.close()
+        assert rows.read_all().column("id").to_pylist() == [1, 2]
+        assert ids(catalog) == [1, 2]
+        catalog.close()
+        catalog.close()
+        land(catalog, orders(3), Append(), branch="two")
+        assert ids(catalog) == [1, 2, 3]
+
     def test_rows_that_were_appended_are_what_changed(self, catalog):
         first = land(catalog, orders(1, 2)).id
         land(catalog, orders(3), Append(), branch="two")

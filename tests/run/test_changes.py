@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gc
+import threading
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -88,6 +91,19 @@ def test_each_row_is_taken_once_and_without_new_ones_there_is_nothing_to_do(fed:
     assert twice(fed) == [(1, 20), (2, 40), (3, 60), (4, 80)]
     assert [one.rows for one in outcome.made] == [2]
     assert fed.run().state == "unchanged"
+
+
+def test_runs_of_one_process_leave_nothing_open(fed: Project):
+    arrive(fed, 1)
+    fed.run()
+    opened = []
+    for number in (2, 3):
+        arrive(fed, number)
+        fed.run()
+        assert not [each for each in threading.enumerate() if each.name == "pilotline-read"]
+        gc.collect()
+        opened.append(len(list(Path("/dev/fd").iterdir())))
+    assert opened[1] <= opened[0]
 
 
 def test_other_code_makes_only_what_comes_from_then_on(fed: Project):

@@ -154,6 +154,10 @@ def namespace_in_use(name: str, tables: Sequence[TableName]) -> NamespaceInUse:
 class CatalogReader(Protocol):
     """Looks at the lake and changes nothing."""
 
+    def close(self) -> None:
+        """Give back what this thread holds open; its next question opens it again."""
+        ...
+
     def resolve(self, ref: Ref, /) -> Commit:
         """The commit that a name stands for now.
 

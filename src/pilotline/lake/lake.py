@@ -121,6 +121,10 @@ class Lake:
 
     # -- CatalogReader -------------------------------------------------------------------------------------------------
 
+    def close(self) -> None:
+        """See ``CatalogReader.close``."""
+        self.database.close()
+
     def resolve(self, ref: Ref, /) -> Commit:
         """See ``CatalogReader.resolve``."""
         with self.database.reading() as tx:

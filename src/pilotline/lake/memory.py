@@ -135,6 +135,9 @@ class MemoryCatalog:
 
     # -- CatalogReader -------------------------------------------------------------------------------------------------
 
+    def close(self) -> None:
+        """See ``CatalogReader.close``."""
+
     def resolve(self, ref: Ref, /) -> Commit:
         """See ``CatalogReader.resolve``."""
         if isinstance(ref, Commit):

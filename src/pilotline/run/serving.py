@@ -9,10 +9,10 @@ import json
 import socket
 import tempfile
 import threading
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from pilotline.domain.errors import PilotlineError
 from pilotline.domain.tables import TableName
@@ -32,6 +32,9 @@ if TYPE_CHECKING:
     from pilotline.lake.catalog import CatalogReader
 
 __all__ = ["ReadServer"]
+
+#: Seconds for which the end of a run waits for a read that nobody waits for any more.
+_PATIENCE: Final = 5.0
 
 
 @dataclass(slots=True)
@@ -55,24 +58,30 @@ class ReadServer:
     refused: PilotlineError | None = None
     #: Table -> snapshot of what was read.
     read: dict[str, str] = field(default_factory=dict[str, str])
-    _socket: socket.socket | None = None
     _place: Any = None
+    _thread: threading.Thread | None = None
+    _ended: bool = False
     _count: int = 0
 
     def __enter__(self) -> Self:
         # A path for a socket may have about 100 letters, so it does not lie in the project.
         self._place = tempfile.TemporaryDirectory(prefix="pilotline-")
-        self._socket = socket.socket(socket.AF_UNIX)
-        self._socket.bind(self.address)
-        self._socket.listen()
-        threading.Thread(target=self._serve, args=(self._socket,), daemon=True, name="pilotline-read").start()
+        listening = socket.socket(socket.AF_UNIX)
+        listening.bind(self.address)
+        listening.listen()
+        self._thread = threading.Thread(target=self._serve, args=(listening,), daemon=True, name="pilotline-read")
+        self._thread.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
     ) -> None:
-        if self._socket is not None:
-            self._socket.close()
+        # Who waits to be called does not notice that the socket is closed: the last call wakes it.
+        self._ended = True
+        with suppress(OSError), socket.socket(socket.AF_UNIX) as last:
+            last.connect(self.address)
+        if self._thread is not None:
+            self._thread.join(_PATIENCE)
         self._place.cleanup()
 
     @property
@@ -81,17 +90,15 @@ class ReadServer:
         return str(Path(self._place.name) / "read")
 
     def _serve(self, listening: socket.socket) -> None:
-        while True:
-            try:
+        with listening, closing(self.lake):
+            while not self._ended:
                 connection, _ = listening.accept()
-            except OSError:
-                return
-            with connection, suppress(OSError):
-                stream = connection.makefile("rw", encoding="utf-8")
-                line = stream.readline()
-                if line:
-                    stream.write(json.dumps(self._answer(line)) + "\n")
-                    stream.flush()
+                with connection, suppress(OSError):
+                    stream = connection.makefile("rw", encoding="utf-8")
+                    line = stream.readline()
+                    if line:
+                        stream.write(json.dumps(self._answer(line)) + "\n")
+                        stream.flush()
 
     def _answer(self, line: str) -> dict[str, Any]:
         try:
