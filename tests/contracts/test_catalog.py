@@ -599,6 +599,30 @@ class CatalogContract:
         with pytest.raises(NotATable):
             put(catalog, "mine", pa.table({"x": pa.array([1], pa.duration("s"))}))
 
+    @pytest.mark.parametrize(
+        "data",
+        [
+            pa.table({"": [1]}),
+            pa.table({"a-b": [1], "a_x2Db": [2]}),
+            pa.table({"x": pa.array([{}], pa.struct([]))}),
+            pa.table({"x": pa.array([[{}]], pa.list_(pa.struct([])))}),
+            pa.table({"x": pa.array([{"": 1}], pa.struct([("", pa.int64())]))}),
+            pa.table({"x": pa.nulls(1, pa.decimal128(5, -2))}),
+        ],
+        ids=["no name", "alike in files", "empty struct", "within a list", "no name within", "tens"],
+    )
+    def test_columns_that_no_file_can_hold_are_refused(self, catalog, data):
+        catalog.create_branch("mine")
+        with pytest.raises(NotATable):
+            put(catalog, "mine", data)
+        assert catalog.tables("mine") == ()
+
+    def test_a_new_column_that_is_alike_in_files_is_refused(self, catalog):
+        catalog.create_branch("mine")
+        put(catalog, "mine", pa.table({"a-b": [1]}))
+        with pytest.raises(NotATable):
+            put(catalog, "mine", pa.table({"a-b": [1], "a_x2Db": [2]}), Append())
+
     def test_nested_and_odd_types_come_back(self, catalog):
         catalog.create_branch("mine")
         data = pa.table(

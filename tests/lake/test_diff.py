@@ -17,6 +17,7 @@ from pilotline.domain.tables import Replace, TableName
 from pilotline.lake import diff as differing
 from pilotline.lake.diff import Tolerance, diff
 from pilotline.lake.diff_page import diff_page
+from pilotline.lake.errors import NoSuchColumn
 from pilotline.lake.lake import open_lake
 from pilotline.lake.memory import MemoryCatalog
 
@@ -137,3 +138,28 @@ def test_a_column_that_became_wider_is_no_difference():
     assert (found.rows_added, found.rows_removed) == (1, 1)
     assert found.added == ({"id": 3, "x": 2.0, "word": "b"},)
     assert found.removed == ({"id": 2, "x": None, "word": "b"},)
+
+
+def test_whole_numbers_that_became_floats_are_what_a_float_holds_of_them():
+    for keys in (None, {ORDERS: ["id"]}):
+        catalog = MemoryCatalog()
+        catalog.create_branch("one")
+        catalog.write("one", ORDERS, pa.table({"id": [1, 2], "x": [2**53 + 1, 7]}), Replace())
+        catalog.create_branch("two")
+        after = pa.table({"id": [1, 2], "x": [float(2**53), 8.0]})
+        catalog.write("two", ORDERS, after, Replace(allow_schema_change=True))
+        (table,) = diff(catalog, "one", "two", lambda _: OWNER, keys=keys).tables
+        assert table.schema_changes == ("x was long and is double",)
+        assert (table.rows_added, table.rows_removed, table.rows_changed) == ((0, 0, 1) if keys else (1, 1, None))
+
+
+@pytest.mark.parametrize("key", ["none", "word"])
+def test_a_key_that_is_not_on_both_sides_is_refused(key):
+    catalog = MemoryCatalog()
+    catalog.create_branch("one")
+    catalog.write("one", ORDERS, pa.table({"id": [1]}), Replace())
+    catalog.create_branch("two")
+    catalog.write("two", ORDERS, pa.table({"id": [1], "word": ["a"]}), Replace())
+    with pytest.raises(NoSuchColumn) as caught:
+        diff(catalog, "one", "two", lambda _: OWNER, keys={ORDERS: [key]})
+    assert caught.value.code == "PL207"

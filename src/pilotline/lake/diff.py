@@ -10,6 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+from pilotline.lake.governing import check_columns
 from pilotline.lake.rewriting import quoted
 
 if TYPE_CHECKING:
@@ -141,6 +142,7 @@ def diff(
     Raises:
         NoSuchRef: a commit is not there.
         NotAllowed: ``scope_of`` lets the reader see nothing of a table that differs.
+        NoSuchColumn: a key is not a column of its table on both sides for this reader.
     """
     first, second = catalog.resolve(before), catalog.resolve(after)
     old = {info.table: info for info in catalog.tables(first)}
@@ -190,6 +192,7 @@ def _compare(
         "rows_after": now.rows,
         "schema_changes": _schema_changes(seen_was, seen_now),
     }
+    check_columns(was.table, common, keys or ())
     if not common:
         return TableDiff(**facts)
     readers = dict(zip(_SIDES, catalog.scan_difference(was.table, scope, first, second, columns=common), strict=True))
@@ -228,7 +231,8 @@ class _Side:
         held: list[ArrowTable] = []
         size = 0
         for batch in reader:
-            part: ArrowTable = pa.Table.from_batches([batch]).cast(schema)
+            # Whole numbers beyond 2**53 became what the column's new type made of them: the nearest float.
+            part: ArrowTable = pa.Table.from_batches([batch]).cast(schema, safe=False)
             held.append(part)
             self.count += part.num_rows
             size += part.nbytes

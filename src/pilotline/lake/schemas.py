@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from pyiceberg.schema import Schema
     from pyiceberg.types import IcebergType, NestedField
 
-    from pilotline.lake.arrow_types import ArrowSchema, ArrowTable
+    from pilotline.lake.arrow_types import ArrowSchema, ArrowTable, ArrowType
 
 __all__ = ["arrow_schema_of", "evolve", "fit"]
 
@@ -33,7 +33,7 @@ def evolve(old: Schema | None, incoming: ArrowSchema, *, whole: bool, allow: boo
 
     new = _iceberg(incoming)
     if old is None:
-        return assign_fresh_schema_ids(Schema(*map(_optional, new.fields))), ()
+        return _nameable(assign_fresh_schema_ids(Schema(*map(_optional, new.fields)))), ()
     ids = count(old.highest_field_id + 1)
     known = {field.name: field for field in old.fields}
     fields: dict[str, NestedField] = {}
@@ -64,7 +64,7 @@ def evolve(old: Schema | None, incoming: ArrowSchema, *, whole: bool, allow: boo
             differences=refused,
         )
     order = list(fields) if whole else [*known, *(name for name in fields if name not in known)]
-    return Schema(*(fields[name] for name in order)), tuple(done)
+    return _nameable(Schema(*(fields[name] for name in order))), tuple(done)
 
 
 def arrow_schema_of(schema: Schema) -> ArrowSchema:
@@ -106,6 +106,7 @@ def _iceberg(incoming: ArrowSchema) -> Schema:
         # pyiceberg takes these for types that do not hold all their values, or for none.
         kind = {pa.null(): pa.string(), pa.uint32(): pa.int64()}.get(field.type, field.type)
         try:
+            _refuse_unwritable(kind)
             convert(pa.schema([field.with_type(kind)]))
         except (bridge.UnsupportedPyArrowTypeException, TypeError, ValueError, NotImplementedError) as error:
             raise NotATable(
@@ -116,6 +117,40 @@ def _iceberg(incoming: ArrowSchema) -> Schema:
             ) from error
         fields.append(pa.field(field.name, kind))
     return convert(pa.schema(fields))
+
+
+def _refuse_unwritable(kind: ArrowType) -> None:
+    """Refuse what no Parquet file has: somewhere within a struct without fields, or a decimal of tens.
+
+    Raises:
+        TypeError: it is one.
+    """
+    from pyarrow import types
+
+    if (types.is_decimal(kind) and kind.scale < 0) or (types.is_nested(kind) and not kind.num_fields):
+        raise TypeError(str(kind))
+    if types.is_nested(kind):
+        for place in range(kind.num_fields):
+            _refuse_unwritable(kind.field(place).type)
+
+
+def _nameable(schema: Schema) -> Schema:
+    """The schema, if its columns can be told apart in files, where signs that Avro does not allow are written as others.
+
+    Raises:
+        NotATable: they cannot.
+    """
+    from pyiceberg.schema import sanitize_column_names
+
+    try:
+        sanitize_column_names(schema)
+    except ValueError as error:
+        raise NotATable(
+            f"the names of columns cannot be held by a table: {error}",
+            try_next="rename them",
+            columns=schema.column_names,
+        ) from error
+    return schema
 
 
 def _optional(field: NestedField) -> NestedField:
