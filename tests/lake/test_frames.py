@@ -52,6 +52,8 @@ def objects(*values):
 
 
 COLUMNS = {
+    "before the first year": np.array(["-200000-01-01", "0000-12-31", "NaT"], "datetime64[s]"),
+    "after the last year": np.array(["9999-12-31T23:59:59", "10000-01-01", "NaT"], "datetime64[s]"),
     "int8": np.array([1, -2, 3], "int8"),
     "uint32": np.array([1, 2, 2**32 - 1], "uint32"),
     "uint64": np.array([1, 2, 2**63 - 1], "uint64"),
@@ -180,6 +182,7 @@ LABELS = {
     "intervals": pd.interval_range(0, 2),
     "index": ["index", "level_0"],
     "odd": ["a.b", "ä %\n"],
+    "half letters": pd.Index(["\ud800", "?"], dtype=object),
 }
 
 

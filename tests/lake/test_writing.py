@@ -90,6 +90,16 @@ def test_an_instant_between_two_microseconds_is_refused_in_a_stream():
         to_stream(batches(table)).reader.read_all()
 
 
+@pytest.mark.parametrize(
+    "column", [pa.array([-2_000_000], pa.date32()), pa.array([3 * 10**17], pa.timestamp("us"))], ids=["day", "instant"]
+)
+def test_a_year_that_no_reader_knows_is_refused(lake, column):
+    for data in (pa.table({"at": column}), batches(pa.table({"at": column}))):
+        with pytest.raises(NotATable, match="outside the years 1 to 9999"):
+            lake.write("mine", ORDERS, data, Replace())
+    assert lake.tables("mine") == ()
+
+
 def test_what_is_no_stream_is_refused():
     with pytest.raises(NotATable, match="no stream of rows"):
         to_stream({"a": [1]})

@@ -219,7 +219,11 @@ class Files:
         )
 
     def write_data(self, metadata: TableMetadata, data: ArrowTable) -> list[DataFile]:
-        """Write rows as Parquet files that nothing names yet."""
+        """Write rows as Parquet files that nothing names yet.
+
+        Raises:
+            NotATable: a day or an instant lies outside the years that readers know.
+        """
         from pyiceberg.io.pyarrow import _dataframe_to_data_files  # pyright: ignore[reportPrivateUsage]
 
         if data.num_rows == 0 or data.num_columns == 0:
@@ -228,7 +232,13 @@ class Files:
         if order:
             data = data.sort_by(order)
         with self.storage.errors():
-            files = list(_dataframe_to_data_files(metadata, data, self.io, write_uuid=uuid.uuid4()))
+            try:
+                files = list(_dataframe_to_data_files(metadata, data, self.io, write_uuid=uuid.uuid4()))
+            except OverflowError as error:
+                raise NotATable(
+                    f"a day or an instant lies outside the years 1 to 9999: {error}",
+                    try_next="leave it out, or write it as a number",
+                ) from error
             for file in files:
                 self.storage.flush(self._here(file.file_path))
         reached("data-written")

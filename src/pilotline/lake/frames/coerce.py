@@ -154,7 +154,8 @@ def _label_text(label: Hashable) -> str:
     if isinstance(label, tuple):
         return "_".join(part for part in (_label_text(each) for each in label) if part)  # pyright: ignore[reportUnknownVariableType]
     missing = label is None or label != label  # noqa: PLR0124 - NaN
-    return "" if missing else str(label).strip()
+    # Half a pair of UTF-16 is no text of a table.
+    return "" if missing else str(label).strip().encode("utf-8", "replace").decode()
 
 
 def _index(

@@ -8,7 +8,7 @@ from __future__ import annotations
 import base64
 import zlib
 from dataclasses import dataclass
-from datetime import date, datetime, time
+from datetime import MAXYEAR, MINYEAR, date, datetime, time
 from decimal import Decimal
 from typing import Any, Final, TypeAlias
 from uuid import UUID
@@ -151,9 +151,9 @@ def _time(series: Series) -> Encoded:
     with np.errstate(over="ignore"):
         micros = values.astype("datetime64[us]")
         exact = bool(np.array_equal(micros.astype(values.dtype)[~missing], values[~missing]))
-        # Years beyond what microseconds reach wrap around, and wrap back again.
-        coarse = np.abs(values[~missing].astype("datetime64[Y]").view("i8")) < 290_000
-    if not exact or not coarse.all():
+        # Other years than these no reader takes for instants; and beyond what microseconds reach they wrap around.
+        years = 1970 + values[~missing].astype("datetime64[Y]").view("i8")
+    if not exact or not ((years >= MINYEAR) & (years <= MAXYEAR)).all():
         return _changed(series, pa.array(ticks, mask=missing), note)
     aware = isinstance(dtype, pd.DatetimeTZDtype)
     kind = pa.timestamp("us", tz="UTC") if aware else pa.timestamp("us")
