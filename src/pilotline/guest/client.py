@@ -185,7 +185,9 @@ def _framed(answer, as_):
     if as_ == "polars":
         import polars
 
-        return polars.read_ipc(answer["path"], memory_map=False)
+        # Not by its path, which would map the file: it goes with the folder that it is in.
+        with open(answer["path"], "rb") as source:
+            return polars.read_ipc(source)
     import pyarrow
 
     with pyarrow.OSFile(answer["path"], "rb") as source:
