@@ -35,6 +35,7 @@ REPORT = """
     def scored(totals: pd.DataFrame) -> pd.DataFrame:
         made = totals.copy()
         made["score"] = mystery.score(totals["total"])
+        made["place"] = mystery.place(made, "total")
         return made
 
 
@@ -42,6 +43,19 @@ REPORT = """
         totals = regions(revenue)
         scores = scored(totals)
         return {"totals": totals, "scores": scores}
+"""
+
+
+MYSTERY = """
+    from array import array
+
+
+    def score(values):
+        return list(array("d", values))
+
+
+    def place(frame, column):
+        return frame[column].rank()
 """
 
 
@@ -56,7 +70,7 @@ def shop(tmp_path, monkeypatch, request) -> Path:
     runpy.run_path("make_data.py", run_name="__main__")
     (folder / "pilotline.toml").write_text('namespace = "shop"\n')
     (folder / "explore.py").write_text(GOLDEN.read_text())
-    (folder / "mystery.py").write_text("def score(values):\n    return values.rank()\n")
+    (folder / "mystery.py").write_text(dedent(MYSTERY).lstrip("\n"))
     (folder / "report.py").write_text(dedent(REPORT).lstrip("\n"))
     assert main(["run", "explore"]) == 0
     assert main(["run", "report"]) == 0
@@ -121,13 +135,14 @@ def test_columns_of_the_shop_are_told_up_to_its_files_and_down_to_what_is_made_o
     assert branches(down["downstream"])[0][1] == {
         "shop.totals.total": ["AGGREGATION"],
         "shop.scores.total": ["AGGREGATION"],
+        "shop.scores.place": ["AGGREGATION"],
     }
     [hidden] = [each for each in down["downstream"][0]["not_shown"] if each["column"] == "shop.scores.score"]
-    assert (hidden["step"], hidden["because"]) == ("scored", "what mystery.score does is not read")
-    assert (shop / "report.py").read_text().splitlines()[hidden["line"] - 1].strip().startswith('made["score"]')
+    assert (hidden["step"], hidden["because"]) == ("scored", "what array.array does is not read, in mystery.py")
+    assert (shop / "mystery.py").read_text().splitlines()[hidden["line"] - 1].strip().startswith("return list(array")
 
     assert main(["lineage", "shop.scores.score"]) == 0
-    assert "not shown: what mystery.score does is not read (step scored, line" in capsys.readouterr().out
+    assert "not shown: what array.array does is not read, in mystery.py (step scored, line" in capsys.readouterr().out
     assert main(["lineage", "shop.totals.totl", "--json"]) == 2
     error = json.loads(capsys.readouterr().out)["error"]
     assert (error["code"], "Did you mean total?" in error["message"]) == ("PL343", True)
@@ -157,7 +172,7 @@ def told_to_other_catalogs(shop: Path, capsys: Any) -> None:
     counted = outputs["shop.daily_revenue"]["columnLineage"]["fields"]["orders"]["inputFields"]
     assert [kind["masking"] for one in counted for kind in one["transformations"]] == [True]
     # One that is not shown is in no list that claims to be whole.
-    assert set(outputs["shop.scores"]["columnLineage"]["fields"]) == {"region", "total"}
+    assert set(outputs["shop.scores"]["columnLineage"]["fields"]) == {"region", "total", "place"}
     assert set(outputs["shop.scores"]["pilotline_columnsNotShown"]["columns"]) == {"score"}
 
 

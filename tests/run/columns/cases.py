@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import copy
+import warnings
 from textwrap import indent
 from typing import Any
 
+import numpy as np
+import pandas as pd
+
 from pilotline.run.columns.calls import Call, known
-from pilotline.run.columns.edges import Edge, Lineage, Source
+from pilotline.run.columns.edges import ANY, Edge, Gap, Lineage, Source
 from pilotline.run.columns.machine import Machine
-from pilotline.run.columns.values import Frame, Value
+from pilotline.run.columns.values import Frame, PolarsFrame, Value
 
 HEAD = """
 import duckdb
 import numpy as np
 import pandas as pd
+import polars as pl
 from sklearn.linear_model import LinearRegression
 NAMES = {"a": "alpha", "b": "beta"}
 ENGINE = None
@@ -45,16 +51,19 @@ class NoSources:
     def table(self, name: str) -> None:
         return None
 
+    def module(self, name: str) -> None:
+        return None
+
 
 def module(body: list[str]) -> str:
     """A module with one step of these statements, from ``df``, ``b`` and ``limit`` to ``df``."""
     return HEAD + "\n\ndef made(df, b, limit):\n" + indent("\n".join([*body, "return df"]), "    ") + "\n"
 
 
-def made_of(code: str, **frames: list[str]) -> Value:
-    """What reading the step gives, from frames with these columns."""
+def made_of(code: str, *, kind: type[Frame | PolarsFrame] = Frame, **frames: list[str]) -> Value:
+    """What reading the step gives, from frames of a kind with these columns."""
     given: dict[str, Any] = {
-        name: Frame({column: frozenset({Edge(Source("table", name), column, "IDENTITY")}) for column in columns})
+        name: kind({column: frozenset({Edge(Source("table", name), column, "IDENTITY")}) for column in columns})
         for name, columns in frames.items()
     }
     return Machine(code, NoSources()).run("made", {"df": given["a"], "b": given["b"], "limit": known(2)}, step="made")
@@ -69,3 +78,57 @@ def told(lineage: Lineage) -> str:
         for each in lineage
     ]
     return ", ".join(sorted(words))
+
+
+def inputs(seed: int) -> dict[str, pd.DataFrame]:
+    chance = np.random.default_rng(seed)
+    size = 8
+    a = pd.DataFrame({
+        "g": chance.choice(["a", "b", "c"], size), "h": chance.choice(["a", "q"], size),
+        "x": chance.integers(-3, 6, size).astype(float), "y": chance.integers(0, 4, size).astype(float),
+        "d": pd.Timestamp("2024-01-01") + pd.to_timedelta(chance.integers(0, 90, size), unit="D"),
+    })  # fmt: skip
+    a.loc[chance.integers(0, size), "x"] = np.nan
+    b = pd.DataFrame(
+        {"g": ["a", "b", "d", "a"], "z": chance.integers(0, 9, 4).astype(float), "w": ["u", "v", "u", "v"]}
+    )
+    return {"a": a, "b": b}
+
+
+def changed(frames: dict[str, pd.DataFrame], source: str, column: str, seed: int) -> dict[str, pd.DataFrame]:
+    """The same but for one column, filled with other values of its kind, or with its own in another order."""
+    chance = np.random.default_rng(seed)
+    made = {name: frame.copy() for name, frame in frames.items()}
+    values = made[source][column]
+    if seed % 2:
+        other = chance.permutation(values.to_numpy())
+    elif values.dtype.kind == "f":
+        other = values * 2 + chance.integers(-4, 5, len(values))
+    elif values.dtype.kind == "M":
+        other = values + pd.to_timedelta(chance.integers(-40, 40, len(values)), unit="D")
+    else:
+        other = pd.Series(chance.choice(["a", "b", "c", "q"], len(values)), dtype=values.dtype)
+    made[source][column] = np.asarray(other) if seed % 2 else other
+    return made
+
+
+def execute(code: str, frames: dict[str, Any]) -> Any:
+    space: dict[str, Any] = {}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        exec(compile(code, "made", "exec"), space)  # noqa: S102 - what is tested
+        return space["made"](*(copy.copy(frame) for frame in frames.values()), 2)
+
+
+def covers(lineage: Lineage, source: str, column: str) -> bool:
+    return any(
+        isinstance(each, Gap) or (each.source.name == source and each.column in {column, ANY}) for each in lineage
+    )
+
+
+def attempted(code: str, frames: dict[str, Any]) -> Any:
+    """What the step gives; the exception where it raises one."""
+    try:
+        return execute(code, frames)
+    except Exception as error:
+        return error

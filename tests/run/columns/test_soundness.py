@@ -6,17 +6,14 @@ read. Where a result differs, its lineage must say so.
 
 from __future__ import annotations
 
-import warnings
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pandas as pd
 from hypothesis import HealthCheck, given, note, settings
 from hypothesis import strategies as st
-from tests.run.columns.cases import NoSources, made_of, module
+from tests.run.columns.cases import NoSources, attempted, changed, covers, inputs, made_of, module
 
 from pilotline.guest.steps import _describe
-from pilotline.run.columns.edges import ANY, Gap, Lineage
 from pilotline.run.columns.machine import Machine
 from pilotline.run.columns.reading import as_seen
 from pilotline.run.columns.values import Frame
@@ -143,58 +140,12 @@ BLOCKS = [
 ]
 
 
-def inputs(seed: int) -> dict[str, pd.DataFrame]:
-    chance = np.random.default_rng(seed)
-    size = 8
-    a = pd.DataFrame({
-        "g": chance.choice(["a", "b", "c"], size), "h": chance.choice(["a", "q"], size),
-        "x": chance.integers(-3, 6, size).astype(float), "y": chance.integers(0, 4, size).astype(float),
-        "d": pd.Timestamp("2024-01-01") + pd.to_timedelta(chance.integers(0, 90, size), unit="D"),
-    })  # fmt: skip
-    a.loc[chance.integers(0, size), "x"] = np.nan
-    b = pd.DataFrame(
-        {"g": ["a", "b", "d", "a"], "z": chance.integers(0, 9, 4).astype(float), "w": ["u", "v", "u", "v"]}
-    )
-    return {"a": a, "b": b}
-
-
-def changed(frames: dict[str, pd.DataFrame], source: str, column: str, seed: int) -> dict[str, pd.DataFrame]:
-    """The same but for one column, filled with other values of its kind, or with its own in another order."""
-    chance = np.random.default_rng(seed)
-    made = {name: frame.copy() for name, frame in frames.items()}
-    values = made[source][column]
-    if seed % 2:
-        other = chance.permutation(values.to_numpy())
-    elif values.dtype.kind == "f":
-        other = values * 2 + chance.integers(-4, 5, len(values))
-    elif values.dtype.kind == "M":
-        other = values + pd.to_timedelta(chance.integers(-40, 40, len(values)), unit="D")
-    else:
-        other = pd.Series(chance.choice(["a", "b", "c", "q"], len(values)), dtype=values.dtype)
-    made[source][column] = np.asarray(other) if seed % 2 else other
-    return made
-
-
-def execute(code: str, frames: dict[str, pd.DataFrame]) -> Any:
-    space: dict[str, Any] = {}
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        exec(compile(code, "made", "exec"), space)  # noqa: S102 - what is tested
-        return space["made"](*(frame.copy() for frame in frames.values()), 2)
-
-
 def read(code: str, frames: dict[str, pd.DataFrame], result: Any) -> Frame:
     found = made_of(code, **{name: list(frame.columns) for name, frame in frames.items()})
     machine = Machine("", NoSources())
     seen = as_seen(machine, found, _describe("df", result))
     assert isinstance(seen, Frame)
     return seen
-
-
-def covers(lineage: Lineage, source: str, column: str) -> bool:
-    return any(
-        isinstance(each, Gap) or (each.source.name == source and each.column in {column, ANY}) for each in lineage
-    )
 
 
 def differing(one: pd.DataFrame, other: pd.DataFrame) -> set[Any]:
@@ -206,14 +157,6 @@ def differing(one: pd.DataFrame, other: pd.DataFrame) -> set[Any]:
         or name not in other
         or not one[name].reset_index(drop=True).equals(other[name].reset_index(drop=True))
     }
-
-
-def attempted(code: str, frames: dict[str, pd.DataFrame]) -> Any:
-    """What the step gives; the exception where it raises one."""
-    try:
-        return execute(code, frames)
-    except Exception as error:
-        return error
 
 
 def statements(draw: Callable[..., Any], frames: dict[str, pd.DataFrame], length: int) -> tuple[str, Any]:

@@ -18,10 +18,13 @@ from pilotline.run.columns.calls import (
     spoil,
 )
 from pilotline.run.columns.edges import NOTHING, Lineage, direct, indirect, union
+from pilotline.run.columns.expressions import named_columns
 from pilotline.run.columns.names import OF_FRAMES, OF_RESULTS, TIMES
+from pilotline.run.columns.polars_frames import attribute_of_polars, item_of_polars
 from pilotline.run.columns.values import (
     Bound,
     Cell,
+    Expression,
     Frame,
     Function,
     Grouped,
@@ -29,6 +32,9 @@ from pilotline.run.columns.values import (
     Library,
     Listed,
     Mapped,
+    Module,
+    PolarsFrame,
+    PolarsGroups,
     Rest,
     Row,
     Series,
@@ -168,6 +174,10 @@ def get_item(host: Host, of: Value, key: Value) -> Value:
             return Thing(cell)
         case Library():
             return Thing.of(lineage_of(key))
+        case PolarsFrame():
+            return item_of_polars(host, of, key)
+        case Expression():
+            return Thing.of(lineage_of(of) | lineage_of(key))
         case _:
             raise NotShown("what is taken by brackets is not read")
 
@@ -307,12 +317,16 @@ def get_attribute(host: Host, of: Value, name: str) -> Value:
         NotShown: what is taken is not known.
     """
     match of:
+        case Library(path="polars.col"):
+            return named_columns(host, Known(name))
         case Library(path=path):
             return Library(f"{path}.{name}", of.gap)
         case Frame() | Series() if name in _OF_ROWS:
             return Thing.of(of.rows)
         case Frame() | Series() if name == "index":
             return index_of(of)
+        case PolarsFrame():
+            return attribute_of_polars(of, name)
         case Frame():
             return _attribute_of_frame(of, name)
         case Series():
@@ -487,6 +501,8 @@ def set_attribute(host: Host, of: Value, name: str, value: Value) -> None:
             set_column(host, of, name, fitted(value, of))
         case Thing(), _:
             change(host, of, lineage_of(value))
+        case Module(scope=scope), _:
+            scope.names[name] = join(scope.names[name], value) if host.weak and name in scope.names else value
         case ((Library() | Frame() | Series() | Bound(of=Library())), _) if not lineage_of(value):
             pass
         case _:
@@ -540,6 +556,8 @@ def count_of(value: Value) -> Lineage:
             return rows
         case Grouped(of=of):
             return of.rows | indirect(value.by, "GROUP_BY")
+        case PolarsGroups():
+            return value.rows
         case _:
             return lineage_of(value)
 
@@ -556,6 +574,8 @@ def unpacked(host: Host, value: Value) -> Value:
         case Grouped(of=of):
             why = indirect(value.by, "GROUP_BY")
             return Listed([Thing.of(value.by), of.picked(why)], sort=tuple)
+        case PolarsGroups(of=of, keys=keys):
+            return Listed([Listed([], Thing.of(union(keys.values()))), of.picked(value.rows)], sort=tuple)
         case Frame() | Bound(of=Frame(), name="columns"):
             return Thing.of(host.gap("the columns of the frame are not known"))
         case Thing(cell=cell):

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from pilotline.run.columns.edges import NOTHING, Lineage, direct, indirect, union
 from pilotline.run.columns.values import (
     Bound,
+    Expression,
     Frame,
     Grouped,
     Known,
     Listed,
     Mapped,
+    PolarsFrame,
+    PolarsGroups,
     Rest,
     Series,
     Thing,
@@ -28,7 +31,7 @@ if TYPE_CHECKING:
     from pilotline.run.columns.values import Label
 
 __all__ = [
-    "Call", "Host", "NotPlain", "NotShown", "Sources", "change", "combined", "either", "fitted", "known", "labels_of", "picked_by", "plain",
+    "Call", "Host", "NotPlain", "NotShown", "OwnModule", "Sources", "change", "combined", "either", "fitted", "known", "labels_of", "picked_by", "plain",
     "set_column", "spoil",
 ]  # fmt: skip
 
@@ -51,8 +54,22 @@ class NotPlain(Exception):
     """A value is not plain data that stands in the code."""
 
 
+class OwnModule(NamedTuple):
+    """A module of the project's own that the pipeline imports."""
+
+    text: str
+    #: What it is called where something in it is not shown.
+    file: str
+    #: What ``.`` stands for in what it imports.
+    package: str
+
+
 class Sources(Protocol):
-    """Where data come from."""
+    """Where data come from, and code."""
+
+    def module(self, name: str) -> OwnModule | None:
+        """A module of the project's own, by its dotted name; None where it is no such."""
+        ...
 
     def file(self, path: str, call: Call | None, kind: str) -> Frame | None:
         """What is read from a file; of this kind, such as ``csv``; None where it is no file of the pipeline's."""
@@ -282,8 +299,10 @@ def change(host: Host, value: Value, lineage: Lineage, columns: Sequence[Label] 
             cell.lineage |= direct(lineage, "TRANSFORMATION")
             if kind == "values" and isinstance(frame := named["of"], Frame):
                 change(host, frame, lineage)
-        case Listed() | Mapped():
+        case Listed() | Mapped() | Expression():
             value.lineage |= lineage
+        case PolarsFrame():
+            value.rows |= lineage
         case Bound(of=of):
             change(host, of, lineage)
         case _:
@@ -314,7 +333,13 @@ def spoil(value: Value, gap: Lineage, seen: set[int] | None = None) -> None:
             if value.origin is not None:
                 frame, name = value.origin
                 frame.columns[name] = (frame.get(name) or NOTHING) | gap
-        case Grouped(of=of) | Bound(of=of):
+        case PolarsFrame():
+            value.rows |= gap
+        case Expression(parts=parts):
+            value.lineage |= gap
+            for each in parts:
+                spoil(each, gap, seen)
+        case Grouped(of=of) | PolarsGroups(of=of) | Bound(of=of):
             spoil(of, gap, seen)
         case Thing(cell=cell, named=named):
             cell.lineage |= gap

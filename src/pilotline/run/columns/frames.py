@@ -19,6 +19,7 @@ from pilotline.run.columns.calls import (
 )
 from pilotline.run.columns.edges import NOTHING, Lineage, direct, indirect, union
 from pilotline.run.columns.joining import join_method, merge_method
+from pilotline.run.columns.polars_frames import polars_of
 from pilotline.run.columns.shapes import asfreq, explode, melt, pivot, pivot_table, stack
 from pilotline.run.columns.values import (
     Bound,
@@ -65,8 +66,8 @@ _SHOWING: Final = frozenset({
     "to_latex", "to_string", "to_clipboard", "to_stata", "to_hdf", "info", "plot", "hist", "boxplot",
 })  # fmt: skip
 _THE_SAME: Final = frozenset({
-    "copy", "df", "to_df", "fetchdf", "fetch_df", "pl", "arrow", "to_arrow_table", "fetch_arrow_table", "set_flags",
-    "__copy__", "collect", "lazy", "to_pandas",
+    "copy", "df", "to_df", "fetchdf", "fetch_df", "arrow", "to_arrow_table", "fetch_arrow_table", "set_flags",
+    "__copy__",
 })  # fmt: skip
 _WHOLE: Final = frozenset({
     "to_numpy", "to_dict", "to_records", "equals", "dot", "fetchall", "fetchone", "fetchnumpy", "memory_usage",
@@ -83,6 +84,8 @@ def call_on_frame(host: Host, frame: Frame, name: str, call: Call) -> Value:
     """
     if name in _METHODS:
         return _METHODS[name](host, frame, call)
+    if name == "pl":
+        return polars_of(frame) or frame
     if name in _THE_SAME:
         return frame.copy()
     if name in _SHOWING:

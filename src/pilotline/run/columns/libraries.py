@@ -21,6 +21,8 @@ from pilotline.run.columns.edges import NOTHING, Lineage, direct, indirect, unio
 from pilotline.run.columns.frames import AGGREGATIONS, MASKING
 from pilotline.run.columns.joining import concatenated, merged, named_as
 from pilotline.run.columns.names import PURE
+from pilotline.run.columns.polars_calls import polars_call
+from pilotline.run.columns.polars_frames import polars_of, selected
 from pilotline.run.columns.shapes import pivot_table
 from pilotline.run.columns.sql import duckdb_call, read_query
 from pilotline.run.columns.values import (
@@ -31,6 +33,7 @@ from pilotline.run.columns.values import (
     Library,
     Listed,
     Mapped,
+    PolarsFrame,
     Rest,
     Row,
     Series,
@@ -88,6 +91,8 @@ def call_library(host: Host, path: str, call: Call) -> Value:
         raise NotShown(f"what {path.removeprefix('builtins.')} does is not read", touches=True)
     if top == "builtins":
         return _builtin(host, name, call)
+    if top == "polars":
+        return polars_call(host, path.removeprefix("polars."), call)
     if top in {"pandas", "pd"}:
         return _pandas(host, path.partition(".")[2], call)
     if path == "pilotline.read":
@@ -117,6 +122,8 @@ def _copied(value: Value) -> Value:
     match value:
         case Frame():
             return value.copy()
+        case PolarsFrame():
+            return value.picked(NOTHING)
         case Series():
             return value.made(value.lineage)
         case Listed():
@@ -173,6 +180,13 @@ def _read_table(host: Host, call: Call) -> Value:
     if found is None:
         raise NotShown(f"nothing is known of the table {name}")
     columns = call.plain(1, "columns", None)
+    if call.plain(-1, "as_", "pandas") in {"polars", "lazy"} and isinstance(found, Frame) and not call.args[1:]:
+        if set(call.named) - {"columns", "as_"} or any(name is None for name, _ in found.index):
+            raise NotShown("how the table is read is not known")
+        whole = polars_of(Frame({**dict(found.index), **found.columns}, found.rows, rest=found.rest))
+        if whole is None or columns is None:
+            return whole or found
+        return selected(host, whole, Call([call.named["columns"]]))
     if call.args[1:] or call.named:
         if columns is None or set(call.named) - {"columns"}:
             raise NotShown("how the table is read is not known")
@@ -205,7 +219,7 @@ def _builtin(host: Host, name: str, call: Call) -> Value:
         return _is_instance(call.args[0], call.args[1])
     if name in {"enumerate", "zip"}:
         return _zipped(host, name, call)
-    if name == "len" and isinstance(call.args[0], Frame | Series):
+    if name == "len" and isinstance(call.args[0], Frame | Series | PolarsFrame):
         return Thing.of(call.args[0].rows)
     if name in {"list", "tuple", "set", "sorted", "iter"} and call.args:
         items = items_of(call.args[0])

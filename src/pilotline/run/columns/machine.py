@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING, Any, Final
 from pilotline.run.columns.access import count_of, get_attribute, get_item, items_of, set_attribute, set_item, unpacked
 from pilotline.run.columns.calls import Call, NotPlain, NotShown, change, combined, either, known, plain, spoil
 from pilotline.run.columns.edges import NOTHING, Gap, Lineage, indirect, union
+from pilotline.run.columns.imports import Imports
 from pilotline.run.columns.libraries import call_library
 from pilotline.run.columns.methods import call_method
-from pilotline.run.columns.names import is_known
 from pilotline.run.columns.values import (
     Bound,
+    Expression,
     Frame,
     Function,
     Grouped,
@@ -27,6 +28,9 @@ from pilotline.run.columns.values import (
     Library,
     Listed,
     Mapped,
+    Module,
+    PolarsFrame,
+    PolarsGroups,
     Row,
     Scope,
     Series,
@@ -51,6 +55,7 @@ _MOST_READ: Final = 200_000
 #: Numbers, and lengths of texts, up to which products and powers are worked out.
 _BIGGEST: Final = 10_000
 _HARMLESS: Final = {"functools.lru_cache", "functools.cache", "lru_cache", "cache"}
+_COMPARING: Final = (ast.Eq, ast.NotEq, ast.Lt, ast.LtE, ast.Gt, ast.GtE)
 _OPERATORS: Final[Mapping[type[ast.AST], Callable[..., Any]]] = {
     ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul, ast.Div: operator.truediv,
     ast.FloorDiv: operator.floordiv, ast.Mod: operator.mod, ast.Pow: operator.pow, ast.BitAnd: operator.and_,
@@ -84,12 +89,12 @@ class Machine:
         self.line = 0
         self._stack: list[ast.AST] = []
         self._scope = self._module = Scope()
+        self._imports = Imports(sources, self._read_module, self.gap)
         self._returned: list[Value] = []
         #: Conditions under which the function, or the turn of a loop, may have been left already.
         self._left: Lineage | None = None
         self._read = 0
-        body = [node for node in ast.parse(text).body if not _is_main_guard(node)]
-        self._block(body, self._module)
+        self._block(_body(text), self._module)
 
     # -- what steps ask ------------------------------------------------------------------------------------------------
 
@@ -115,7 +120,8 @@ class Machine:
 
     def gap(self, why: str) -> Lineage:
         """See ``Host.gap``."""
-        return frozenset({Gap(self.step, self.line, why)})
+        file = self._scope.module.file
+        return frozenset({Gap(self.step, self.line, f"{why}, in {file}" if file else why)})
 
     def call(self, function: Value, arguments: Sequence[Value]) -> Value:
         """See ``Host.call``."""
@@ -191,14 +197,8 @@ class Machine:
                 plain_one = all(ast.unparse(each).partition("(")[0] in _HARMLESS for each in decorators)
                 why = f"{name} is decorated"
                 scope.names[name] = Function(node, scope) if plain_one else Thing.of(self.gap(why))
-            case ast.Import(names=names):
-                for each in names:
-                    path = each.name if each.asname else each.name.partition(".")[0]
-                    scope.names[each.asname or path] = self._library(path)
-            case ast.ImportFrom(module=module, names=names, level=level):
-                for each in names:
-                    path = "." * level + f"{module or ''}.{each.name}"
-                    scope.names[each.asname or each.name] = self._library(path)
+            case ast.Import() | ast.ImportFrom():
+                scope.names.update(self._imports.bound(node, scope))
             case ast.Delete(targets=targets):
                 for target in targets:
                     self._delete(target, scope)
@@ -217,8 +217,15 @@ class Machine:
                 raise NotShown(f"what a {word} does is not read", touches=True)
         return ""
 
-    def _library(self, path: str) -> Library:
-        return Library(path, NOTHING if is_known(path) else self.gap(f"what {path} holds is not read"))
+    def _read_module(self, text: str, scope: Scope) -> None:
+        """Bind what a module of the project's own holds; whatever is read around goes on where it was."""
+        around = (self.line, self.control, self.weak, self._returned, self._left)
+        self.control, self.weak, self._returned, self._left = NOTHING, 0, [], None
+        try:
+            with suppress(SyntaxError):
+                self._block(_body(text), scope)
+        finally:
+            self.line, self.control, self.weak, self._returned, self._left = around
 
     def _if(self, node: ast.If, scope: Scope) -> str:
         test = self._value(node.test, scope)
@@ -359,7 +366,7 @@ class Machine:
         if not self.control:
             return value
         match value:
-            case Frame():
+            case Frame() | PolarsFrame():
                 if not self.control <= value.rows:
                     value.rows |= self.control
             case Series():
@@ -372,6 +379,11 @@ class Machine:
                 value.lineage |= self.control
             case Row(of=of):
                 return value if self.control <= of.rows else Row(of.picked(self.control))
+            case PolarsGroups(of=of, keys=keys, why=why):
+                return value if self.control <= why else PolarsGroups(of, keys, why | self.control)
+            case Expression(operation=operation, lineage=lineage):
+                done = operation == "chosen" and self.control <= lineage
+                return value if done else Expression("chosen", (value,), lineage=self.control)
             case Grouped(of=of):
                 return Grouped(of.picked(self.control), value.keys, value.as_index, value.windows)
             case Known():
@@ -427,7 +439,10 @@ class Machine:
             case ast.Subscript(value=of, slice=key):
                 return self._or_gap(lambda: get_item(self, self._value(of, scope), self._key(key, scope)))
             case ast.Attribute(value=of, attr=name):
-                return self._or_gap(lambda: get_attribute(self, self._value(of, scope), name))
+                found = self._value(of, scope)
+                if isinstance(found, Module):
+                    return self._imports.named_in(found, name)
+                return self._or_gap(lambda: get_attribute(self, found, name))
             case ast.Call():
                 return self._call(node, scope)
             case ast.Lambda():
@@ -542,9 +557,13 @@ class Machine:
 
     def _operated(self, values: Sequence[Value], op: ast.AST) -> Value:
         if isinstance(op, ast.Is | ast.IsNot) and isinstance(values[1], Known) and values[1].value is None:
-            whole = isinstance(values[0], Frame | Series | Listed | Mapped | Function | Library)
+            whole = isinstance(values[0], Frame | Series | Listed | Mapped | Function | Library | PolarsFrame)
             if whole:
                 return Known(isinstance(op, ast.IsNot))
+        if any(isinstance(each, Expression) for each in values):
+            # Python asks the right side of a comparison where the left one does not know how.
+            turned = isinstance(op, _COMPARING) and not isinstance(values[0], Expression)
+            return Expression("operator", tuple(reversed(values) if turned else values))
         try:
             held = [plain(each) for each in values]
             if isinstance(op, ast.Mult | ast.Pow) and max(map(_size, held)) > _BIGGEST:
@@ -726,6 +745,11 @@ def _truth(value: Value) -> bool | None:
         return bool(plain(value))
     except (NotPlain, TypeError, ValueError):
         return None
+
+
+def _body(text: str) -> list[ast.stmt]:
+    """The statements of a module that run when it is imported."""
+    return [node for node in ast.parse(text).body if not _is_main_guard(node)]
 
 
 def _is_main_guard(node: ast.stmt) -> bool:

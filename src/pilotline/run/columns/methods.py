@@ -8,17 +8,22 @@ from typing import Any, Final
 from pilotline.run.columns.access import index_of, items_of, unpacked
 from pilotline.run.columns.calls import Call, Host, NotPlain, NotShown, change, combined, either, known, plain, spoil
 from pilotline.run.columns.edges import NOTHING, direct
+from pilotline.run.columns.expressions import call_on_expression, call_on_namespace
 from pilotline.run.columns.frames import call_on_frame
 from pilotline.run.columns.groups import call_on_groups
+from pilotline.run.columns.polars_frames import call_on_polars, call_on_polars_groups
 from pilotline.run.columns.series import call_on_accessor, call_on_series
 from pilotline.run.columns.sql import call_on_connection
 from pilotline.run.columns.values import (
     Bound,
+    Expression,
     Frame,
     Grouped,
     Known,
     Listed,
     Mapped,
+    PolarsFrame,
+    PolarsGroups,
     Row,
     Series,
     Thing,
@@ -64,6 +69,14 @@ def call_method(host: Host, of: Value, name: str, call: Call) -> Value:
             return call_on_groups(host, of, name, call)
         case Bound(of=Series() as series, name="str" | "dt" | "cat" as accessor):
             return call_on_accessor(series, accessor, name, call)
+        case PolarsFrame():
+            return call_on_polars(host, of, name, call)
+        case PolarsGroups():
+            return call_on_polars_groups(host, of, name, call)
+        case Expression():
+            return call_on_expression(host, of, name, call)
+        case Bound(of=Expression() as expression, name=namespace):
+            return call_on_namespace(expression, namespace, name, call)
         case Bound(of=Frame() as frame, name="columns"):
             return _on_labels(plain(frame_labels(frame)), name, call)
         case Bound(of=Bound(of=Frame() as frame, name="columns"), name="str"):

@@ -68,7 +68,7 @@ PURE: Final = frozenset({
     "joblib",
 })  # fmt: skip
 #: Libraries whose functions are read by name.
-READ: Final = frozenset({"pandas", "numpy", "duckdb", "pilotline", "builtins", "__future__"})
+READ: Final = frozenset({"pandas", "polars", "numpy", "duckdb", "pilotline", "builtins", "__future__"})
 
 
 def is_known(path: str) -> bool:

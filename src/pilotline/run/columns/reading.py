@@ -13,7 +13,18 @@ from pilotline.run.columns.calls import known
 from pilotline.run.columns.edges import NOTHING, Gap, Lineage, indirect
 from pilotline.run.columns.machine import Machine
 from pilotline.run.columns.sources import RunSources
-from pilotline.run.columns.values import Frame, Known, Label, Listed, Series, Thing, Value, apart, lineage_of
+from pilotline.run.columns.values import (
+    Frame,
+    Known,
+    Label,
+    Listed,
+    PolarsFrame,
+    Series,
+    Thing,
+    Value,
+    apart,
+    lineage_of,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -135,6 +146,8 @@ def as_seen(machine: Machine, value: Value, facts: Mapping[str, Any]) -> Value:
     """A result with the columns that it was seen to have; not shown where the code says otherwise."""
     seen = facts.get("columns")
     kind = str(facts.get("type", ""))
+    if isinstance(value, PolarsFrame):
+        return _polars_as_seen(machine, value, kind, seen)
     if seen is None:
         if (isinstance(value, Series) and kind not in {"pandas.Series", ""}) or (
             isinstance(value, Frame) and kind not in {*_FRAMES, ""}
@@ -145,6 +158,8 @@ def as_seen(machine: Machine, value: Value, facts: Mapping[str, Any]) -> Value:
         return _with_index(machine, value, facts) if isinstance(value, Series) else value
     if not isinstance(value, Frame):
         lineage = lineage_of(value)
+        if kind.startswith("polars."):
+            return PolarsFrame(dict.fromkeys(seen, lineage))
         if isinstance(value, Known):
             lineage |= machine.gap("the run gave a frame where the code shows another thing")
         return Frame({_label(name): lineage for name in seen}, NOTHING, _levels(facts, lineage))
@@ -167,6 +182,19 @@ def as_seen(machine: Machine, value: Value, facts: Mapping[str, Any]) -> Value:
         return Frame({_label(name): gap for name in seen}, gap, _levels(facts, gap))
     found = Frame(columns, value.rows, value.index, None, value.space)
     return _with_index(machine, found, facts)
+
+
+def _polars_as_seen(machine: Machine, value: PolarsFrame, kind: str, seen: Sequence[str] | None) -> Value:
+    if seen is None or not kind.startswith("polars."):
+        lazy = kind in {"", "polars.LazyFrame", "polars.DataFrame"}
+        why = f"the run gave a {kind} where the code shows another thing"
+        return value if lazy else Thing.of(lineage_of(value) | machine.gap(why))
+    held = {name: lineage for name in seen if (lineage := value.get(name)) is not None}
+    if len(held) == len(seen) and not set(value.columns) - set(seen):
+        return PolarsFrame(held, value.rows)
+    names = ", ".join([*(each for each in seen if each not in held), *(set(value.columns) - set(seen))][:3])
+    gap = machine.gap(f"the run's result has other columns than the code shows: {names}")
+    return PolarsFrame(dict.fromkeys(seen, gap), gap)
 
 
 def _levels(facts: Mapping[str, Any], lineage: Lineage) -> tuple[tuple[Label, Lineage], ...]:
@@ -195,13 +223,15 @@ def _published(seen: Seen, value: Value) -> TableColumns:
     index: Mapping[str, Any] = seen.notes.get("index") or {}
     levels = [] if index.get("kind") == "default" else list(index.get("levels") or {})
     names = list(seen.notes.get("columns") or seen.notes.get("names") or ())
-    rows = value.rows if isinstance(value, Frame | Series) else NOTHING
+    rows = value.rows if isinstance(value, Frame | Series | PolarsFrame) else NOTHING
     match value:
+        case PolarsFrame(columns=held_by_name) if set(held_by_name) == set(names):
+            held = [held_by_name[name] for name in names]
         case Frame() if value.closed and len(value.columns) == len(names):
             held = list(value.columns.values())
         case Series() if len(names) == 1:
             held = [value.lineage]
-        case Frame() | Series():
+        case Frame() | Series() | PolarsFrame():
             gap = Gap("", 0, "the table has other columns than the code shows")
             held = [lineage_of(value) | {gap}] * len(names)
         case Known():

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from pilotline.domain.errors import PilotlineError
 from pilotline.domain.plans import FileInput
 from pilotline.domain.tables import TableName
-from pilotline.run.columns.calls import Call, NotPlain, NotShown, plain
+from pilotline.run.columns.calls import Call, NotPlain, NotShown, OwnModule, plain
 from pilotline.run.columns.edges import NOTHING, Edge, Source, direct
 from pilotline.run.columns.values import Frame, Rest, Series, Thing
 
@@ -62,6 +62,21 @@ class RunSources:
             os.path.normpath(self._folder / each.path): each.path for each in plan.inputs if isinstance(each, FileInput)
         }
 
+    def module(self, name: str) -> OwnModule | None:
+        """See ``Sources.module``: only files that the keys of steps were made from, so that it is known what runs."""
+        parts = name.split(".")
+        found: list[OwnModule] = []
+        for place in dict.fromkeys((self._plan.pipeline.module.parent, self._folder)):
+            inner = place.joinpath(*parts)
+            for path, package in ((inner / "__init__.py", name), (inner.with_suffix(".py"), ".".join(parts[:-1]))):
+                if str(path) in self._plan.code_marks and path != self._plan.pipeline.module:
+                    text = path.read_text(encoding="utf-8", errors="replace")
+                    found.append(OwnModule(text, path.relative_to(place).as_posix(), package))
+            if not found and any(Path(each).is_relative_to(inner) for each in self._plan.code_marks):
+                # A folder without code of its own.
+                found.append(OwnModule("", f"{'/'.join(parts)}/", name))
+        return found[0] if len(found) == 1 else None
+
     def table(self, name: str) -> Frame | Series | Thing | None:
         """See ``Sources.table``."""
         try:
@@ -72,7 +87,7 @@ class RunSources:
             return None
         source = Source("table", str(table))
         found = frame_of_source(source, [column.name for column in info.columns])
-        if not notes:
+        if not notes or notes.get("kind") in {"polars", "arrow"}:
             return found
         if notes.get("kind") not in {"frame", "series"} or notes.get("labels", {}).get("kind") not in {
             "usual",

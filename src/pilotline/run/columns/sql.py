@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pilotline.run.columns.calls import Call, Host, NotPlain, NotShown, plain
 from pilotline.run.columns.edges import NOTHING, Lineage, Source, direct, indirect, union
-from pilotline.run.columns.values import Frame, Known, Rest, Series, Thing, Value, lineage_of
+from pilotline.run.columns.values import Frame, Known, PolarsFrame, Rest, Series, Thing, Value, lineage_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -152,6 +152,8 @@ def _named(host: Host, name: str, named: Mapping[str, Value] | None) -> Frame | 
         return Frame({found.name: found.lineage}, found.rows)
     if isinstance(found, Frame):
         return found
+    if isinstance(found, PolarsFrame):
+        return Frame({**found.columns}, found.rows, rest=found.rest)
     if found is None and "." in name:
         return host.sources.file(name, None, "")
     return None

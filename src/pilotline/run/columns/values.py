@@ -10,14 +10,14 @@ import ast
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from pilotline.run.columns.edges import ANY, NOTHING, Edge, Lineage, Source, union
+from pilotline.run.columns.edges import ANY, NOTHING, Edge, Lineage, Source, indirect, union
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable, Mapping
 
 __all__ = [
-    "Bound", "Cell", "Frame", "Function", "Grouped", "Known", "Label", "Library", "Listed", "Mapped", "Rest", "Row",
-    "Scope", "Series", "Thing", "Value", "apart", "join", "lineage_of", "sketch",
+    "Bound", "Cell", "Expression", "Frame", "Function", "Grouped", "Known", "Label", "Library", "Listed", "Mapped", "Module",
+    "PolarsFrame", "PolarsGroups", "Rest", "Row", "Scope", "Series", "Thing", "Value", "apart", "join", "lineage_of", "sketch",
 ]  # fmt: skip
 
 Label: TypeAlias = "Hashable"
@@ -189,6 +189,61 @@ class Grouped(Value):
 
 
 @dataclass(slots=True, eq=False)
+class PolarsFrame(Value):
+    """A frame of Polars, lazy or not: columns by their names, rows without an index."""
+
+    columns: dict[str, Lineage]
+    #: What decided which rows there are, and in which order: it holds for every column.
+    rows: Lineage = NOTHING
+    rest: Rest | None = None
+
+    def get(self, name: str) -> Lineage | None:
+        """What a column was made of; None where there is none."""
+        found = self.columns.get(name)
+        return found if found is not None or self.rest is None else self.rest.of(name)
+
+    @property
+    def all(self) -> Lineage:
+        """What all of the columns were made of."""
+        return union(self.columns.values()) | (self.rest.all if self.rest else NOTHING)
+
+    @property
+    def closed(self) -> bool:
+        """Whether all columns are known by name."""
+        return self.rest is None
+
+    def picked(self, why: Lineage) -> PolarsFrame:
+        """Some of the rows, or in another order."""
+        return PolarsFrame(dict(self.columns), self.rows | why, self.rest)
+
+
+@dataclass(slots=True, eq=False)
+class PolarsGroups(Value):
+    """A frame of Polars in groups."""
+
+    of: PolarsFrame
+    keys: dict[str, Lineage]
+    #: What decided which groups there are, beside the keys.
+    why: Lineage = NOTHING
+
+    @property
+    def rows(self) -> Lineage:
+        """What decided which rows are in which group."""
+        return self.of.rows | self.why | indirect(union(self.keys.values()), "GROUP_BY")
+
+
+@dataclass(slots=True, eq=False)
+class Expression(Value):
+    """An expression of Polars as it was written, or one of its series."""
+
+    operation: str
+    parts: tuple[Value, ...] = ()
+    named: dict[str, Value] = field(default_factory=dict[str, Value])
+    #: Of a series what it was made of; of what names columns a gap, for wherever they are not looked up in a frame.
+    lineage: Lineage = NOTHING
+
+
+@dataclass(slots=True, eq=False)
 class Listed(Value):
     """A list, tuple or set."""
 
@@ -221,6 +276,17 @@ class Scope:
 
     names: dict[str, Value] = field(default_factory=dict[str, Value])
     outer: Scope | None = None
+    #: Of a module of the project's own: its file, and its package.
+    file: str = ""
+    package: str = ""
+
+    @property
+    def module(self) -> Scope:
+        """The names of the module around."""
+        scope = self
+        while scope.outer is not None:
+            scope = scope.outer
+        return scope
 
     def get(self, name: str) -> Value | None:
         """What a name stands for; None where it is not bound."""
@@ -238,6 +304,16 @@ class Function(Value):
 
     node: ast.FunctionDef | ast.Lambda
     scope: Scope
+
+
+@dataclass(slots=True, eq=False)
+class Module(Value):
+    """A module of the project's own."""
+
+    name: str
+    scope: Scope
+    #: For wherever no name is taken of it.
+    gap: Lineage
 
 
 @dataclass(slots=True, eq=False)
@@ -266,6 +342,8 @@ def apart(value: Value) -> Value:
             made = value.made(value.lineage)
             made.name = value.name
             return made
+        case PolarsFrame():
+            return value.picked(NOTHING)
         case Thing(cell=cell, kind=kind, named=named):
             return Thing(Cell(cell.lineage), kind, dict(named))
         case Listed(items=items, more=more, sort=sort, lineage=lineage):
@@ -290,13 +368,19 @@ def lineage_of(value: Value, seen: frozenset[int] = frozenset()) -> Lineage:
             return value.lineage | value.rows | value.levels
         case Grouped():
             return lineage_of(value.of) | value.by
+        case PolarsFrame():
+            return value.all | value.rows
+        case PolarsGroups(of=of, keys=keys, why=why):
+            return of.all | of.rows | union(keys.values()) | why
+        case Expression(parts=parts, named=named):
+            return value.lineage | union(lineage_of(each, seen) for each in (*parts, *named.values()))
         case Listed(items=items, more=more) | Mapped(items=items, more=more):
             held: Iterable[Value] = items.values() if isinstance(items, dict) else items
             found = union(lineage_of(each, seen) for each in held) | value.lineage
             return found | (lineage_of(more, seen) if more else NOTHING)
         case Bound(of=of) | Row(of=of):
             return lineage_of(of, seen)
-        case Library(gap=gap):
+        case Library(gap=gap) | Module(gap=gap):
             return gap
         case Function(scope=scope, node=node):
             names = {each.id for each in ast.walk(node) if isinstance(each, ast.Name)}
@@ -323,6 +407,13 @@ def sketch(value: Value | None, seen: frozenset[int] = frozenset()) -> object:
             return ("series", value.lineage, value.rows, value.index, repr(value.name), value.array)
         case Grouped():
             return ("grouped", sketch(value.of, seen), value.keys, value.as_index, value.windows)
+        case PolarsFrame(columns=columns, rest=rest):
+            return ("polars", tuple(columns.items()), value.rows, rest and (rest.source, rest.lineage, rest.without))
+        case PolarsGroups(of=of, keys=keys, why=why):
+            return ("polars groups", sketch(of, seen), tuple(keys.items()), why)
+        case Expression(operation=operation, parts=parts):
+            named = tuple((name, sketch(each, seen)) for name, each in value.named.items())
+            return ("expression", operation, tuple(sketch(each, seen) for each in parts), named, value.lineage)
         case Listed():
             return ("list", tuple(sketch(each, seen) for each in value.items), sketch(value.more, seen), value.lineage)
         case Mapped():
@@ -360,6 +451,11 @@ def _joined(one: Value, other: Value) -> Value:
                 name=one.name if one.name == other.name else None, origin=one.origin or other.origin,
                 array=one.array and other.array,
             )  # fmt: skip
+        case PolarsFrame(), PolarsFrame() if one.closed and other.closed and set(one.columns) == set(other.columns):
+            held = {name: lineage | other.columns[name] for name, lineage in one.columns.items()}
+            return PolarsFrame(held, one.rows | other.rows)
+        case Expression(), Expression():
+            return Expression("chosen", (one, other))
         case Listed(), Listed():
             if len(one.items) == len(other.items) and one.more is None and other.more is None:
                 items = [join(a, b) for a, b in zip(one.items, other.items, strict=True)]
