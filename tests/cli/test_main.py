@@ -65,6 +65,26 @@ def test_a_wrong_option_gets_near_names_and_status_2(pilotline):
     )
 
 
+@pytest.mark.parametrize(
+    "command", ["deploy --commit", "queue", "releases --use", "schedule pause", "cancel", "show", "lift"]
+)
+def test_a_word_in_another_encoding_than_utf_8_is_refused(pilotline, command):
+    said = pilotline(*command.split(), os.fsdecode(b"Erl\xf6se"))
+    assert (said.returncode, said.stdout) == (2, "")
+    assert said.stderr.startswith(f"PL001: pilotline {command.split()[0]}: 'Erl\\udcf6se' is no text: ")
+
+
+@pytest.mark.parametrize(
+    ("command", "code"),
+    [("plan", "PL301"), ("submit", "PL301"), ("ci", "PL301"), ("backfill", "PL301"), ("plan --python", "PL307")],
+)
+def test_what_is_too_long_for_a_name_is_not_there(tmp_path, monkeypatch, capsys, command, code):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "explore.py").write_text("def pipeline():\n    return {}\n")
+    assert main.main([*command.split(), "x" * 5000]) == 2
+    assert capsys.readouterr().err.startswith(code)
+
+
 def test_a_wrong_option_before_the_command_is_refused(pilotline):
     said = pilotline("--jsno", "ls")
     assert (said.returncode, said.stderr) == (

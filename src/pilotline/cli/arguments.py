@@ -48,6 +48,11 @@ def is_number(text: str) -> bool:
     return text.isdecimal() and len(text) <= len(str(_MOST)) and int(text) <= _MOST
 
 
+def _is_text(word: str) -> bool:
+    """Whether no byte of it is none of UTF-8: neither databases nor JSON have a place for such."""
+    return "\0" not in word and not any("\ud800" <= sign <= "\udfff" for sign in word)
+
+
 class _Formatter(HelpFormatter):
     def __init__(self, prog: str) -> None:
         super().__init__(prog, max_help_position=28)
@@ -86,6 +91,11 @@ def parse(command: Command, module: CommandModule, argv: Sequence[str]) -> Names
         formatter_class=_Formatter,
         allow_abbrev=False,
     )
+    if strange := next((word for word in argv if not _is_text(word)), None):
+        raise UsageError(
+            f"{parser.prog}: {strange!r} is no text: this machine's names and texts are UTF-8",
+            try_next="rename the file, or write the name in UTF-8",
+        )
     module.add_arguments(parser)
     parser.add_argument("--json", action="store_true", help="print one JSON document instead of text")
     args, unknown = parser.parse_known_args(argv)

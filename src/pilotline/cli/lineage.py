@@ -143,8 +143,7 @@ def _one_column(args: Namespace, out: Out, table: str, column: str, asked: Asked
         out.say(f"  {head}" + ("" if tree.by else f": {none}"))
         _print_columns(tree, out, "    ")
     if args.html:
-        args.html.write_text(columns_page(above, below), encoding="utf-8")
-        out.say(f"  written: {args.html}")
+        out.write(args.html, columns_page(above, below))
     out.document(
         {"table": table, "column": column, "upstream": above.as_json()["by"], "downstream": below.as_json()["by"]}
     )

@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -141,13 +142,14 @@ def choose_python(folder: Path, asked: str | None) -> Path:
         NoEnvironment: what was asked for is not there.
     """
     if asked is not None:
-        found = shutil.which(asked)
-        path = Path(found or asked)
-        if path.is_dir():
-            path = _python_in(path) or path
-        if not path.is_file():
-            raise NoEnvironment(f"there is no interpreter {asked}", try_next="pilotline run --python PATH", asked=asked)
-        return path.absolute()
+        path = Path(shutil.which(asked) or asked)
+        # What is too long for a name is none.
+        with suppress(OSError):
+            if path.is_dir():
+                path = _python_in(path) or path
+            if path.is_file():
+                return path.absolute()
+        raise NoEnvironment(f"there is no interpreter {asked}", try_next="pilotline run --python PATH", asked=asked)
     for variable in ("VIRTUAL_ENV", "CONDA_PREFIX"):
         active = os.environ.get(variable)
         if active and Path(active) != Path(sys.prefix) and (python := _python_in(Path(active))):

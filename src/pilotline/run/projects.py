@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -177,8 +178,10 @@ def find_module(asked: str | None, here: Path) -> Path:
             pipelines=names,
         )
     for candidate in (here / asked, here / f"{asked}.py"):
-        if candidate.is_file():
-            return candidate.resolve()
+        # What is too long for a name is none.
+        with suppress(OSError):
+            if candidate.is_file():
+                return candidate.resolve()
     names = [path.stem for path in found]
     raise NoPipeline(
         f"there is no pipeline {asked!r} here.{did_you_mean(asked, names)}",
@@ -211,6 +214,8 @@ def _modules(folder: Path) -> list[Path]:
     for entry in entries:
         if entry.name.endswith(".py") and not entry.name.startswith("test_") and entry.is_file():
             path = Path(entry.path)
-            if _DEFINES.search(path.read_bytes()):
-                found.append(path.resolve())
+            # What may not be read can be no pipeline of whoever asks.
+            with suppress(OSError):
+                if _DEFINES.search(path.read_bytes()):
+                    found.append(path.resolve())
     return found
