@@ -73,6 +73,14 @@ def test_a_namespace_that_no_table_can_have_is_refused_with_one_that_works(pilot
     assert files_in(tmp_path) == {}
 
 
+@pytest.mark.parametrize("folder", ["notes.txt", "notes.txt/shop", "x" * 300])
+def test_a_folder_that_cannot_be_made_is_said_by_code(pilotline, tmp_path, folder):
+    (tmp_path / "notes.txt").write_text("none of a project")
+    said = pilotline("init", folder, "--namespace", "shop")
+    assert (said.returncode, said.stderr.partition(":")[0]) == (2, "PL360")
+    assert files_in(tmp_path) == {"notes.txt": "none of a project"}
+
+
 @pytest.mark.parametrize(
     ("file", "text", "namespace"),
     [

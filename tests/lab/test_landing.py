@@ -215,6 +215,17 @@ def test_what_stands_in_the_way_is_said_by_code(shop, tmp_path):
     assert (caught.value.code, caught.value.try_next) == ("PL554", f"git init {alone}")
 
 
+@pytest.mark.parametrize(
+    "content", [b"def pipeline(:\n", b"# Erl\xf6se\ndef pipeline():\n    return {}\n", b"<!doctype html>"]
+)
+def test_a_module_that_is_no_python_is_refused_by_code(tmp_path, content):
+    subprocess.run(["git", "init", "-q", str(tmp_path)], check=True)
+    (tmp_path / "explore.py").write_bytes(content)
+    with pytest.raises(PilotlineError) as caught:
+        land("explore.py", tmp_path, Wishes(), lambda _: None)
+    assert caught.value.code == "PL302"
+
+
 def test_the_branch_is_left_alone_where_another_working_tree_has_it(shop, tmp_path):
     shop.land()
     shop.git("worktree", "add", "-q", str(tmp_path / "beside"), "land/sums")

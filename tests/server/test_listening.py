@@ -42,6 +42,12 @@ def test_a_port_that_is_taken_is_refused_and_so_is_an_address_of_others():
             listen(host, 0, expose=True)
 
 
+@pytest.mark.parametrize("host", [".", "a..b", "x" * 300])
+def test_what_can_be_no_host_is_refused(host):
+    with pytest.raises(CannotListen, match="cannot listen on"):
+        listen(host, 0)
+
+
 def test_an_address_of_the_sixth_version_stands_in_brackets():
     class Socket:
         def getsockname(self):

@@ -39,17 +39,34 @@ def run(args: Namespace, out: Out) -> int:
     Raises:
         AlreadyAProject: it has settings.
         BrokenSettings: its pyproject.toml is not TOML.
+        NotWritten: the folder is none, or may not be written to.
     """
+    from pilotline.cli.errors import NotWritten
     from pilotline.run.projects import Project
 
     folder: Path = args.folder.resolve()
-    settings = _settings_file(folder)
-    namespace: str = args.namespace or Project(folder=folder).namespace
+    try:
+        settings = _settings_file(folder)
+        namespace: str = args.namespace or Project(folder=folder).namespace
+        _refuse_what_is_no_namespace(namespace)
+        _write(folder, settings, namespace)
+    except OSError as error:
+        raise NotWritten(folder, error) from None
+    out.say(f"{folder.name} is a project; its settings are in {settings.name}, its data in .pilotline (not for git).")
+    out.say("  next: pilotline lift NOTEBOOK.ipynb")
+    out.document({"folder": folder, "settings": settings, "namespace": namespace})
+    return 0
+
+
+def _refuse_what_is_no_namespace(namespace: str) -> None:
     if not namespace.isidentifier():
         raise BrokenSettings(
             f"{namespace!r} cannot be the first part of a table's name: letters, digits and _ only.",
             try_next="pilotline init --namespace " + "".join(sign if sign.isalnum() else "_" for sign in namespace),
         )
+
+
+def _write(folder: Path, settings: Path, namespace: str) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     _append(settings, namespace)
     own = folder / ".pilotline"
@@ -57,10 +74,6 @@ def run(args: Namespace, out: Out) -> int:
     ignored = own / ".gitignore"
     if not ignored.exists():
         ignored.write_text("*\n", encoding="utf-8")
-    out.say(f"{folder.name} is a project; its settings are in {settings.name}, its data in .pilotline (not for git).")
-    out.say("  next: pilotline lift NOTEBOOK.ipynb")
-    out.document({"folder": folder, "settings": settings, "namespace": namespace})
-    return 0
 
 
 def _settings_file(folder: Path) -> Path:

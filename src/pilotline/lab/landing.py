@@ -36,7 +36,7 @@ from pilotline.lift.credentials import in_text
 from pilotline.lift.reading import read
 from pilotline.run.environment import choose_python, environment_of
 from pilotline.run.projects import find_module, project_of
-from pilotline.run.reading import read_contract, read_pipeline, with_tables
+from pilotline.run.reading import read_contract, read_pipeline, text_of, with_tables
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -265,8 +265,9 @@ def _notebook_of(module: Path, asked: str | None) -> Path | None:
 
     Raises:
         NotebookGone: it is not there.
+        BadPipeline: the module cannot be read.
     """
-    found = _LIFTED.search(ast.get_docstring(ast.parse(module.read_text(encoding="utf-8"))) or "")
+    found = _LIFTED.search(ast.get_docstring(ast.parse(text_of(module))) or "")
     recalled = remembered(module.parent, module.stem)
     name = asked or (recalled or {}).get("notebook") or (found["notebook"] if found else None)
     if name is None:

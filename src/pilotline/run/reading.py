@@ -40,7 +40,16 @@ if TYPE_CHECKING:
     from pilotline.run.environment import Environment
     from pilotline.run.projects import Project
 
-__all__ = ["Code", "Reading", "names_a_table", "read_contract", "read_parameters", "read_pipeline", "with_tables"]
+__all__ = [
+    "Code",
+    "Reading",
+    "names_a_table",
+    "read_contract",
+    "read_parameters",
+    "read_pipeline",
+    "text_of",
+    "with_tables",
+]
 
 #: Counts what is kept in the cache; another number makes it read anew.
 _FORM: Final = 6
@@ -181,6 +190,15 @@ def _remembered(cache: Path, places: Sequence[Path]) -> dict[str, Any] | None:
         if list(mark_of(path) or ()) != mark:
             return None
     return facts
+
+
+def text_of(module: Path) -> str:
+    """The text of a module, which is Python.
+
+    Raises:
+        BadPipeline: it cannot be read, or is none.
+    """
+    return _flow_of(module)[1]
 
 
 def _flow_of(module: Path) -> tuple[Any, str]:

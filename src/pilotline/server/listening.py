@@ -89,7 +89,7 @@ def listen(host: str, port: int, *, expose: bool = False) -> socket.socket:
     """
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-    except OSError as error:
+    except (OSError, UnicodeError) as error:
         raise _cannot(host, port, error) from error
     family, _, _, _, address = found[0]
     if not expose and not ipaddress.ip_address(str(address[0]).partition("%")[0]).is_loopback:
@@ -156,9 +156,9 @@ def serve(
         listening.close()
 
 
-def _cannot(host: str, port: int, error: OSError) -> CannotListen:
+def _cannot(host: str, port: int, error: OSError | UnicodeError) -> CannotListen:
     return CannotListen(
-        f"cannot listen on {host}, port {port}: {error.strerror or error}",
+        f"cannot listen on {host}, port {port}: {getattr(error, 'strerror', None) or error}",
         try_next="--port 0 takes a port that is free",
         host=host,
         port=port,
