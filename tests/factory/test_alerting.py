@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import socketserver
 import subprocess
@@ -410,6 +411,9 @@ def test_mail_goes_to_each_owner_and_else_to_one_for_all(past, post):
     said = dict(post.received)
     assert sorted(said) == ["ada@example.org", "team@example.org"]
     assert "Subject: Pilotline: shop.totals is late: made 3 days ago" in said["team@example.org"]
+    # Without these a message is no mail to many a server.
+    assert re.search(r"^Date: \w{3}, \d{2} ", said["team@example.org"], re.MULTILINE)
+    assert re.search(r"^Message-ID: <[^>]+@example.org>", said["team@example.org"], re.MULTILINE)
     assert "pilotline logs run-2" in said["ada@example.org"]
 
 

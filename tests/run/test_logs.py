@@ -263,3 +263,12 @@ def test_a_secret_is_known_in_the_forms_in_which_it_is_written(text):
 def test_a_secret_of_several_lines_is_known_line_by_line_and_a_short_one_not_at_all():
     redactor = Redactor.of(["KEY", "SHORT"], {"KEY": "-----BEGIN KEY-----\nMIIEvQIBADANBg\n", "SHORT": "abc"})
     assert redactor.text("it is MIIEvQIBADANBg abc") == "it is <KEY> abc"
+
+
+def test_a_variable_that_is_called_like_a_secret_is_one_though_no_contract_lists_it():
+    held = {
+        "SHOP_TOKEN": "s3cr3t-Value-9", "DB_PASSWORD": "correct-horse", "API_KEY": "x7", "DB_PASS": "postgres",
+        "SHOP_REGION": "eu-central-1", "PWD": "/srv/shop-2026",
+    }  # fmt: skip
+    text = "s3cr3t-Value-9 correct-horse x7 postgres eu-central-1 /srv/shop-2026"
+    assert Redactor.of([], held).text(text) == "<SHOP_TOKEN> <DB_PASSWORD> x7 postgres eu-central-1 /srv/shop-2026"

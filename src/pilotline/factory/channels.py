@@ -7,6 +7,7 @@ import smtplib
 import urllib.error
 from dataclasses import dataclass, field
 from email.message import EmailMessage
+from email.utils import formatdate, make_msgid
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote, urlsplit
 
@@ -145,6 +146,7 @@ def _message(sender: str, to: str, news: Sequence[News]) -> EmailMessage:
     first = " ".join(news[0].text.split())[:120]
     message["Subject"] = "Pilotline: " + (first if len(news) == 1 else f"{first}, and {len(news) - 1} more")
     message["From"], message["To"] = sender, to
+    message["Date"], message["Message-ID"] = formatdate(), make_msgid(domain=sender.rpartition("@")[2])
     parts = [f"{each.text}\nsince {each.alert.opened:%Y-%m-%d %H:%M} UTC" for each in news[:_MOST_LINES]]
     run = next((each.alert.run for each in news if each.alert.run), None)
     parts.append(f"pilotline logs {run}" if run else "pilotline alerts")

@@ -1,4 +1,4 @@
-"""Take the values of declared secrets out of whatever is stored or shown of a run."""
+"""Take the values of secrets out of whatever is stored or shown of a run."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, Self, cast
 from urllib.parse import quote, quote_plus
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from pilotline.domain.errors import PilotlineError
     from pilotline.domain.plans import Plan
@@ -19,6 +19,8 @@ __all__ = ["Redactor", "plan_without_secrets"]
 
 #: Shorter values cannot be told from any other text.
 _SHORTEST: Final = 4
+#: Of one that no contract declares, a shorter value may be any word.
+_SHORTEST_UNDECLARED: Final = 8
 #: A line of a value of several lines, such as a key, is looked for by itself.
 _SHORTEST_LINE: Final = 12
 
@@ -32,10 +34,10 @@ class Redactor:
 
     @classmethod
     def of(cls, names: Iterable[str], environ: Mapping[str, str] | None = None) -> Self:
-        """For the secrets that environment variables hold."""
+        """For the secrets that environment variables hold: those of these names, and others that are called like one."""
         held = os.environ if environ is None else environ
         found: dict[str, str] = {}
-        for name in names:
+        for name in dict.fromkeys((*names, *_called_like_secrets(held))):
             value = held.get(name, "")
             if len(value) < _SHORTEST:
                 continue
@@ -84,6 +86,14 @@ class Redactor:
             error.args = (error.message,)
             error.try_next = self.text(error.try_next)
             error.facts = self.data(dict(error.facts))
+
+
+def _called_like_secrets(environ: Mapping[str, str]) -> Iterator[str]:
+    from pilotline.lift.credentials import by_name, is_common
+
+    for name, value in environ.items():
+        if len(value) >= _SHORTEST_UNDECLARED and by_name(name, value) and not is_common(value):
+            yield name
 
 
 def plan_without_secrets(plan: Plan) -> Plan:
