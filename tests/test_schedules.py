@@ -200,3 +200,15 @@ def test_what_is_no_schedule_is_refused(said, why):
 def test_a_cron_expression_that_only_looks_like_one_is_refused():
     with pytest.raises(BadSchedule):
         next_after(timing_of("99 6 * * *"), at("2026-01-01T00:00Z"), cron_times)
+
+
+@pytest.mark.parametrize(
+    "said", ["every 36526d", "every 99999999999999h", f"every {'9' * 400}s", "on change within 10000000h"]
+)
+def test_no_span_is_longer_than_calendars_are(said):
+    with pytest.raises(BadSchedule, match="no span is longer than 36525d"):
+        timing_of(said)
+
+
+def test_a_span_may_be_as_long_as_a_century():
+    assert timing_of("every 36525d").trigger == Every(seconds=36_525 * 86_400)

@@ -152,3 +152,27 @@ def test_a_terminal_without_its_signs_and_a_full_disk_behind_it_end_no_command_i
         assert done.returncode == 2
         assert done.stderr.count("PL360: ") == 1
         assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("schedule", "said"),
+    [
+        ("after shop.orders", "shop/daily runs after shop.orders: nobody can know when"),
+        ("once 2020-12-01T06:00Z", "shop/daily runs once 2020-12-01T06:00Z: there is no next time"),
+    ],
+)
+def test_a_schedule_without_a_next_time_says_whether_one_can_be_known(shop, capsys, schedule, said):
+    assert main(["schedule", "set", "daily", "--schedule", "0 6 * * *"]) == 0
+    (shop / "daily.toml").write_text(f'schedule = "{schedule}"\n')
+    assert main(["schedule", "set", "daily"]) == 0
+    capsys.readouterr()
+    assert main(["schedule", "next", "daily"]) == 0
+    assert capsys.readouterr().out.strip() == said
+
+
+def test_times_that_lie_seconds_apart_are_told_apart(shop, capsys):
+    (shop / "daily.toml").write_text('schedule = "every 5s"\n')
+    assert main(["schedule", "set", "daily"]) == 0
+    capsys.readouterr()
+    assert main(["schedule", "next", "daily", "--times", "20"]) == 0
+    assert len(set(capsys.readouterr().out.splitlines())) == 20

@@ -190,7 +190,7 @@ def _show(schedules: Schedules, schedule: Schedule, gone: str, out: Out) -> int:
 def _next(schedule: Schedule, count: int, out: Out) -> int:
     from datetime import UTC, datetime
 
-    from pilotline.domain.schedules import next_after
+    from pilotline.domain.schedules import After, OnChange, next_after
     from pilotline.factory.cron import cron_times
 
     found: list[datetime] = []
@@ -200,9 +200,12 @@ def _next(schedule: Schedule, count: int, out: Out) -> int:
         if at is not None:
             found.append(at)
     if not found:
-        out.say(f"{schedule.name} runs {schedule.words}: nobody can know when")
+        unknown = isinstance(schedule.timing.trigger, After | OnChange)
+        why = "nobody can know when" if unknown else "there is no next time"
+        out.say(f"{schedule.name} runs {schedule.words}: {why}")
+    exact = "%H:%M:%S" if any(each.second for each in found) else "%H:%M"
     for each in found:
-        out.say(f"{_local(each)}  ({each:%Y-%m-%dT%H:%MZ})")
+        out.say(f"{each.astimezone():%Y-%m-%d {exact} %Z}  ({each:%Y-%m-%dT{exact}Z})")
     out.document({"schedule": schedule.name, "next": [each.isoformat() for each in found]})
     return 0
 
