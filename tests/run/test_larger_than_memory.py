@@ -110,7 +110,8 @@ def write(project: Project, numbers: Path, kind: str) -> None:
     imports, reads, makes = KINDS[kind]
     project.write("explore.py", MODULE.replace("IMPORTS", imports).replace("READS", reads).replace("MAKES", makes))
     checks = f'{{ row_count = [{ROWS}, {ROWS}] }}, {{ not_null = ["c0", "c9"] }}'
-    project.write("explore.toml", f"[tables.less]\nchecks = [{checks}]\n")
+    every = '{ sql = "select * from less", name = "every row", severity = "warn" }'
+    project.write("explore.toml", f"[tables.less]\nchecks = [{checks}, {every}]\n")
 
 
 def assert_published(project: Project) -> None:
@@ -146,5 +147,7 @@ def test_no_process_of_a_run_holds_more_than_a_part_of_a_table_wherever_the_lake
     _, status, used = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
     assert process.returncode == 0, said
+    # A check that all rows fail counts them.
+    assert "20 000 000 rows" in said
     assert used.ru_maxrss * 1024 < OF_A_RUN, lies
     assert_published(project)

@@ -382,3 +382,14 @@ def test_a_step_reads_a_table_as_a_stream_of_the_kind_that_it_asks_for(project: 
         "relation": lambda made: made.sum("a").fetchall()[0][0],
     }
     assert summed[kind](pilotline.read("shop.made", as_=kind)) == 6
+
+
+def test_a_check_counts_all_rows_that_offend_it_and_shows_the_first_in_the_order_of_their_keys(project: Project):
+    write(project, "return pl.LazyFrame({'a': [9, 3, *range(3), 9, *range(5), None, None], 'b': range(13)})")
+    project.write("explore.toml", '[tables.made]\nchecks = [{ unique = ["a"], severity = "warn" }]\n')
+    (verdict,) = project.run().verdicts
+    assert (verdict.outcome, verdict.offending, verdict.columns) == ("failed", 10, ("a", "b"))
+    assert [row[0] for row in verdict.rows] == ["0", "0", "1", "1", "2"]
+    write(project, "return pl.LazyFrame({'a': [1, 2, None, None], 'b': range(4)})")
+    (verdict,) = project.run().verdicts
+    assert verdict.outcome == "passed"

@@ -8,6 +8,7 @@ reads the columns and row groups that it needs as it goes; else what may be seen
 from __future__ import annotations
 
 import json
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Literal, assert_never
 
 from pilotline.domain.errors import did_you_mean
@@ -17,14 +18,14 @@ from pilotline.lake.errors import QueryFailed
 from pilotline.lake.rewriting import quoted
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Generator, Sequence
 
     from pilotline.domain.access import Filter, Scope
     from pilotline.domain.tables import TableInfo
     from pilotline.lake.arrow_types import ArrowTable
     from pilotline.lake.catalog import CatalogReader, Ref
 
-__all__ = ["read", "sql"]
+__all__ = ["count", "read", "sql"]
 
 #: What the engine says about itself.
 _CATALOGS = frozenset({"information_schema", "pg_catalog"})
@@ -104,6 +105,31 @@ def sql(
         NotAllowed: ``scope_of`` lets the reader see nothing of one.
         QueryFailed: the SQL cannot be run.
     """
+    with _asked(catalog, query, at, scope_of, namespace) as result:
+        return _whole_numbers(result.to_arrow_table(), result.types)
+
+
+def count(
+    catalog: CatalogReader,
+    query: str,
+    at: Ref,
+    scope_of: Callable[[TableName], Scope],
+    *,
+    namespace: str | None = None,
+    first: int,
+) -> tuple[int, ArrowTable]:
+    """How many rows a query finds, and the first of them: the others are never made. Else as ``sql``."""
+    with _asked(catalog, query, at, scope_of, namespace) as result:
+        ((rows,),) = result.aggregate("count(*)").fetchall()
+        some = result.limit(min(first, rows))
+        return rows, _whole_numbers(some.to_arrow_table(), some.types)
+
+
+@contextmanager
+def _asked(
+    catalog: CatalogReader, query: str, at: Ref, scope_of: Callable[[TableName], Scope], namespace: str | None
+) -> Generator[Any]:
+    """What a query finds, as a relation of an engine that is there meanwhile."""
     import duckdb
 
     commit = catalog.resolve(at)
@@ -126,11 +152,9 @@ def sql(
         for statement in _LOCKED:
             engine.execute(statement)
         try:
-            result = engine.sql(query)
-            rows = _whole_numbers(result.to_arrow_table(), result.types)
+            yield engine.sql(query)
         except duckdb.Error as error:
             raise _failed(error) from error
-    return rows
 
 
 def _tables_named(engine: Any, query: str) -> tuple[list[tuple[str, str]], set[str]]:

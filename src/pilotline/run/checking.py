@@ -54,20 +54,19 @@ def _judge(lake: CatalogReader, branch: str, check: Check) -> Verdict:
         found = offending(check, info)
         if isinstance(found, Said):
             return verdict("passed" if found.passed else "failed", because=found.because)
-        from pilotline.lake.reading import sql
+        from pilotline.lake.reading import count
 
-        rows = sql(lake, found, branch, _whole, namespace=check.table.namespace)
+        offend, first = count(lake, found, branch, _whole, namespace=check.table.namespace, first=_SHOWN)
     except PilotlineError as error:
         return verdict("not judged", because=error.message)
-    if rows.num_rows == 0:
+    if not offend:
         return verdict("passed")
-    count = rows.num_rows
     return verdict(
         "failed",
-        offending=count,
-        columns=tuple(rows.column_names),
-        rows=tuple(tuple(_shown(value) for value in row.values()) for row in rows.slice(0, _SHOWN).to_pylist()),
-        because=plural(count, "row"),
+        offending=offend,
+        columns=tuple(first.column_names),
+        rows=tuple(tuple(_shown(value) for value in row.values()) for row in first.to_pylist()),
+        because=plural(offend, "row"),
     )
 
 
@@ -97,7 +96,9 @@ def offending(check: Check, info: TableInfo) -> str | Said:
         case Unique(columns=columns):
             listed = ", ".join(_name(column) for column in columns)
             filled = " AND ".join(f"{_name(column)} IS NOT NULL" for column in columns)
-            return f"SELECT * FROM {table} WHERE {filled} QUALIFY count(*) OVER (PARTITION BY {listed}) > 1 ORDER BY {listed}"
+            # Only the keys of all rows are held, not the rows.
+            twice = f"SELECT {listed} FROM {table} WHERE {filled} GROUP BY {listed} HAVING count(*) > 1"
+            return f"SELECT * FROM {table} SEMI JOIN ({twice}) AS twice USING ({listed}) ORDER BY {listed}"
         case Between(column=column, low=low, high=high):
             kind = next(each.type for each in info.columns if each.name == column)
             ends = [f"{_name(column)} < {_value(low, kind)}"] if low is not None else []
