@@ -344,3 +344,54 @@ def test_the_reason_why_a_value_cannot_travel_is_found_deep_inside(tmp_path: Pat
     with pytest.raises(CannotTravel):
         store([lambda: 1], tmp_path / "x")
     assert not (tmp_path / "x").exists()
+
+
+STREAMS = """
+import duckdb
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+import pyarrow.dataset as ds
+def made():
+    table = pa.table({"a": [1, 2, 3], "s": ["x", None, "z"]})
+    return MADE
+def taken(rows):
+    assert type(rows).__name__ in KINDS, type(rows)
+    return TAKEN
+def pipeline() -> dict[str, object]:
+    rows = made()
+    n = taken(rows)
+    return {"n": n, "rows": rows}
+"""
+
+
+@pytest.mark.parametrize(
+    ("made", "kinds", "taken", "rows"),
+    [
+        ("table.to_reader()", ["RecordBatchReader"], "sum(len(b) for b in rows)", "opaque"),
+        ("ds.dataset(table)", ["InMemoryDataset", "FileSystemDataset"], "rows.count_rows()", "object"),
+        ("duckdb.from_arrow(table)", ["DuckDBPyRelation"], "len(rows.fetchall())", "object"),
+        ("pl.from_arrow(table).lazy()", ["LazyFrame"], "rows.collect().height", "object"),
+        ("(table.slice(n, 1).to_pandas() for n in range(3))", ["generator"], "sum(len(f) for f in rows)", "opaque"),
+    ],
+    ids=["reader", "dataset", "relation", "lazy", "frames"],
+)
+def test_streams_travel_between_isolated_steps_and_are_compared_by_their_rows(
+    tmp_path: Path, made: str, kinds: list[str], taken: str, rows: str
+):
+    module = STREAMS.replace("MADE", made).replace("KINDS", str(kinds)).replace("TAKEN", taken)
+    plain = values_of(run_guest(tmp_path, module, "plain"))
+    isolated = values_of(run_guest(tmp_path, module, "isolated"))
+    assert plain["n"] == isolated["n"] == 3
+    assert (plain["rows"][0], isolated["rows"][0]) == (rows, rows)
+    # What can be read only once cannot be compared, which a lift refuses.
+    assert differences(plain["rows"], isolated["rows"]) == []
+
+
+def test_what_a_second_step_finds_in_a_spent_reader_differs_from_what_it_finds_where_steps_are_isolated(tmp_path: Path):
+    module = STREAMS.replace("MADE", "table.to_reader()").replace("KINDS", "['RecordBatchReader']")
+    module = module.replace("TAKEN", "sum(len(b) for b in rows)")
+    module = module.replace('    return {"n": n, "rows": rows}', '    m = taken(rows)\n    return {"m": m}')
+    plain = values_of(run_guest(tmp_path, module, "plain"))
+    isolated = values_of(run_guest(tmp_path, module, "isolated"))
+    assert (plain, isolated) == ({"m": 0}, {"m": 3})

@@ -465,3 +465,25 @@ def test_a_comparison_request_is_answered_in_json(tmp_path: Path):
 
 def test_only_what_is_loaded_is_asked():
     assert "xgboost" not in sys.modules
+
+
+def lazily(kind: str, last: Any) -> Any:
+    import duckdb
+    import polars as pl
+    import pyarrow as pa
+    import pyarrow.dataset as ds
+
+    table = pa.table({"a": [1, 2, last], "s": ["x", None, "z"]})
+    return {"relation": duckdb.from_arrow(table), "dataset": ds.dataset(table), "lazy": pl.LazyFrame(table)}[kind]
+
+
+@pytest.mark.parametrize("kind", ["relation", "dataset", "lazy"])
+def test_what_is_computed_when_it_is_read_is_compared_by_its_rows_up_to_a_limit(tmp_path, monkeypatch, kind: str):
+    same = compared(lazily(kind, 3), lazily(kind, 3), tmp_path)
+    assert (same.count, same.opaque) == (0, set())
+    other = compared(lazily(kind, 3), lazily(kind, 4), tmp_path)
+    assert [(each.what, each.close) for each in other.differences] == [("3 != 4", False)]
+    assert compared(lazily(kind, 3), lazily(kind, 3.0), tmp_path).count == 1
+    monkeypatch.setattr("pilotline.guest.plain_libraries._MOST_ROWS", 10)
+    many = compared(lazily(kind, 3), lazily(kind, 3), tmp_path)
+    assert "of more than" in next(iter(many.opaque))

@@ -18,7 +18,7 @@ import sys
 import time
 import traceback
 
-from . import PROTOCOL, describe, generators, outputs, portable, surroundings, travel, watch_random
+from . import PROTOCOL, describe, generators, outputs, portable, streams, surroundings, travel, watch_random
 from .fence import Fence, Stopped
 from .flow import FlowError, read_flow
 from .places import Places
@@ -187,7 +187,8 @@ class _Run:
         return steps, found
 
     def _output(self, where, number):
-        return {"path": self.dump(travel.load(where), f"output-{number}")}
+        value = travel.load(where)
+        return {"path": self.dump(value.open() if isinstance(value, streams.Stream) else value, f"output-{number}")}
 
     def _apart(self, name, work):
         """What a child process makes of some work; raises ``StepFailed`` where it fails or dies."""
@@ -223,8 +224,13 @@ class _Run:
 
     def _step(self, step, arguments, states):
         """Call one step with values of its own; store what it gives."""
-        given = {name: self._arrived(*one) for name, one in arguments.items()}
-        prints = {name: travel.print_of(value) for name, value in given.items() if not isinstance(value, _ATOMS)}
+        given, prints = {}, {}
+        for name, one in arguments.items():
+            given[name] = value = self._arrived(*one)
+            if isinstance(value, streams.Stream):
+                given[name] = value.open()
+            elif not isinstance(value, _ATOMS):
+                prints[name] = travel.print_of(value)
         function = getattr(self.module, step.function)
         named = dict(given)
         positional = _positional(function, named)
@@ -252,8 +258,8 @@ class _Run:
         for name, value in values.items():
             path = os.path.join(self.values, f"step-{step.number}-{name}.pickle")
             try:
-                travel.store(value, path)
-            except travel.CannotTravel as error:
+                travel.store(streams.keep(value, f"{path}.stream"), path)
+            except (travel.CannotTravel, streams.CannotKeep, streams.NoRoom) as error:
                 raise _stuck(name, step.name, error) from None
             secret = self._secret_in(path)
             if secret:

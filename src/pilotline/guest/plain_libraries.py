@@ -5,11 +5,14 @@ import sys
 import types
 import warnings
 
+from . import streams
 from .kinds import FIGURES
 from .plain_frames import pandas_form
 
 _TIMES = re.compile(r"_times?_?$")
 _NOTHING = frozenset({"_stop_words_id", "_cache", "_sklearn_version"})
+#: What is computed when it is read is compared by its rows, up to so many bytes of them.
+_MOST_ROWS = 64 * 1024 * 1024
 
 
 def means_nothing(attribute, kind):
@@ -110,7 +113,12 @@ def _scipy(porter, value, kind):
 def _polars(porter, value, kind):
     name = kind.__name__
     if name == "LazyFrame":
-        return ["object", "polars.LazyFrame", ["collected"], [porter.of(value.collect())]]
+        frame = _collected(value)
+        return (
+            _too_many(porter, name)
+            if frame is None
+            else ["object", "polars.LazyFrame", ["collected"], [porter.of(frame)]]
+        )
     if name == "DataFrame":
         columns = [porter.of(value.get_column(column)) for column in value.columns]
         return [
@@ -129,12 +137,34 @@ def _polars(porter, value, kind):
     return ["value", porter.name(kind), str(value)]
 
 
+def _collected(value):
+    """A lazy frame's rows; None where they are too many."""
+    polars = sys.modules["polars"]
+    if not hasattr(value, "collect_batches"):
+        return value.collect()
+    frames, size = [polars.DataFrame(schema=value.collect_schema())], 0
+    for frame in value.collect_batches(maintain_order=True):
+        frames.append(frame)
+        size += frame.estimated_size()
+        if size > _MOST_ROWS:
+            return None
+    return polars.concat(frames)
+
+
+def _too_many(porter, what):
+    return porter.opaque(f"a {what} of more than {_MOST_ROWS // 2**20} MB")
+
+
 def _pyarrow(porter, value, kind):
     name = kind.__name__
     if name in {"Table", "RecordBatch"}:
         schema = str(value.schema.remove_metadata())
-        columns = [["seq", "values", porter.all(column.to_pylist())] for column in value.columns]
-        return ["object", f"pyarrow.{name} {schema}", [f"[{field!r}]" for field in value.schema.names], columns]
+        return ["object", f"pyarrow.{name} {schema}", *_columns(porter, value)]
+    if name == "RecordBatchReader":
+        return porter.opaque("a RecordBatchReader, which can be read only once")
+    if streams.kind_of(value) == "dataset":
+        schema = str(value.schema.remove_metadata())
+        return _read(porter, value, f"pyarrow.dataset.Dataset {schema}")
     if hasattr(value, "to_pylist"):
         return ["object", f"pyarrow array {value.type}", [""], [["seq", "values", porter.all(value.to_pylist())]]]
     if hasattr(value, "as_py"):
@@ -142,6 +172,30 @@ def _pyarrow(porter, value, kind):
     if name in {"Schema", "DataType", "Field"} or name.endswith("Type"):
         return ["value", f"pyarrow.{name}", str(value)]
     return None
+
+
+def _duckdb(porter, value, kind):
+    if streams.kind_of(value) != "relation":
+        return None
+    return _read(porter, value, f"duckdb.DuckDBPyRelation ({', '.join(map(str, value.types))})")
+
+
+def _read(porter, value, what):
+    """What is computed when it is read: its rows."""
+    batches, size = [], 0
+    reader = streams.batches_of(value)
+    for batch in reader:
+        batches.append(batch)
+        size += batch.nbytes
+        if size > _MOST_ROWS:
+            return _too_many(porter, type(value).__name__)
+    table = sys.modules["pyarrow"].Table.from_batches(batches, reader.schema)
+    return ["object", what, *_columns(porter, table)]
+
+
+def _columns(porter, table):
+    columns = [["seq", "values", porter.all(column.to_pylist())] for column in table.columns]
+    return [f"[{field!r}]" for field in table.schema.names], columns
 
 
 def _torch(porter, value, kind):
@@ -203,7 +257,7 @@ def _joblib(porter, value, kind):
 
 _LIBRARIES = {
     "numpy": _numpy, "pandas": pandas_form, "geopandas": pandas_form, "scipy": _scipy, "polars": _polars,
-    "pyarrow": _pyarrow, "torch": _torch, "patsy": _patsy, "formulaic": _formulaic, "xgboost": _xgboost,
+    "pyarrow": _pyarrow, "duckdb": _duckdb, "_duckdb": _duckdb, "torch": _torch, "patsy": _patsy, "formulaic": _formulaic, "xgboost": _xgboost,
     "lightgbm": _lightgbm, "keras": _keras, "tensorflow": _keras, "joblib": _joblib,
 }  # fmt: skip
 

@@ -120,6 +120,11 @@ def kind_of(value):
     return "frames" if reads_once(value) else None
 
 
+def batches_of(value):
+    """A reader of the rows of a data set or a relation."""
+    return _BATCHES[kind_of(value)](value)
+
+
 def reads_once(value):
     """Whether nothing is left of a value when it was read."""
     return hasattr(type(value), "__next__")
