@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -52,7 +53,11 @@ KINDS = {
         "types.GeneratorType",
         "int(sum(frame['a'].sum() for frame in made))",
     ),
-    "batches": (f"iter({BATCHES})", "types.GeneratorType", "sum(sum(batch['a'].to_pylist()) for batch in made)"),
+    "batches": (
+        f"map(lambda batch: batch, {BATCHES})",
+        "types.GeneratorType",
+        "sum(sum(batch['a'].to_pylist()) for batch in made)",
+    ),
 }
 
 
@@ -199,6 +204,30 @@ def test_what_can_be_read_only_once_and_is_no_stream_of_frames_is_not_read_twice
     with pytest.raises(PilotlineError, match="can be read only once, and step first read it") as caught:
         project.run(fresh=True)
     assert caught.value.code == "PL354"
+
+
+def test_what_only_looks_like_a_generator_is_handed_on_as_it_is(project: Project):
+    steps = "\ndef first(made):\n    return made.execute('select 1').fetchone()[0]\n"
+    steps += "\n\ndef second(made, first):\n    return first + made.execute('select 2').fetchone()[0]\n"
+    flow = "    one = first(made)\n    two = second(made, one)\n"
+    body = "return sqlite3.connect(':memory:').cursor()"
+    write(project, body, more=f"import sqlite3\n{steps}", flow=flow, returns="'two': two")
+    assert metrics(project.run()) == {"two": 3}
+    read = "\ndef first(made):\n    return len(made.read())\n"
+    (project.folder / "a.txt").write_text("abc")
+    write(project, "return open('a.txt')", more=read, flow="    one = first(made)\n", returns="'one': one")
+    assert metrics(project.run()) == {"one": 3}
+
+
+def test_whole_numbers_of_more_than_64_bits_are_whole_numbers_in_the_table_where_they_fit(project: Project):
+    body = "select sum(n) s, max(n)::UBIGINT u, sum(n * 1000000000000000000000000000000::HUGEINT) b from (values (4), (5)) t(n)"
+    write(project, f"return duckdb.sql({body!r})")
+    notes = next(one for one in project.run().made if one.output == "made").notes
+    lake, _ = open_lake_here(project.folder)
+    columns = {column.name: column.type for column in lake.table(TableName("shop", "made"), "main").columns}
+    assert columns == {"s": "long", "u": "long", "b": "decimal(38, 0)"}
+    assert rows_of(project) == [{"s": 9, "u": 5, "b": Decimal(9 * 10**30)}]
+    assert notes == ("s: decimal128(38, 0) became int64", "u: uint64 became int64")
 
 
 def test_what_a_stream_reaches_and_draws_while_it_is_read_is_part_of_its_step(project: Project):

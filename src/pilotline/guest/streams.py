@@ -117,7 +117,11 @@ def kind_of(value):
             return None
         if kind is not None:
             return kind
-    return "frames" if reads_once(value) else None
+    return (
+        "frames"
+        if _passes(value) and (type(value).__name__ in ("generator", "map") or _root(value) in _FRAMES)
+        else None
+    )
 
 
 def batches_of(value):
@@ -126,8 +130,9 @@ def batches_of(value):
 
 
 def reads_once(value):
-    """Whether nothing is left of a value when it was read."""
-    return hasattr(type(value), "__next__")
+    """Whether nothing is left of a value when it was read, as far as its type tells; a cursor may ask again."""
+    known = type(value).__name__ in ("generator", "map", "filter", "zip")
+    return _passes(value) and (known or _root(value) in (*_FRAMES, "itertools", "_io", "_csv"))
 
 
 def open_kind(kind, path, about=None):
@@ -150,6 +155,14 @@ def _writing():
         raise NoRoom(error.strerror or str(error)) from error
 
 
+def _passes(value):
+    return hasattr(type(value), "__next__")
+
+
+def _root(value):
+    return (type(value).__module__ or "").partition(".")[0]
+
+
 def _has_arrow():
     return importlib.util.find_spec("pyarrow") is not None
 
@@ -161,7 +174,7 @@ def _is_frame(value):
 
 
 def _name(value):
-    return "%s.%s" % (type(value).__module__.partition(".")[0], type(value).__name__)
+    return "%s.%s" % (_root(value), type(value).__name__)
 
 
 def _resumed(first, rest):
@@ -357,7 +370,7 @@ def _write_frames(frames, path):
 
 
 def _labels(frame):
-    return frame.schema.names if type(frame).__module__.startswith("pyarrow") else frame.columns
+    return frame.schema.names if _root(frame) == "pyarrow" else frame.columns
 
 
 def _unpacked(path, about=None):

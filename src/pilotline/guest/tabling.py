@@ -69,7 +69,7 @@ class Outputs:
     def _stream(self, name, value, path):
         said = {"name": name, "type": value.about["type"], "rows": value.about["rows"], "coercions": [], "notes": None}
         if value.about["kind"] != "frames":
-            return dict(said, kind="table", form="parquet", path=value.path)
+            return dict(said, kind="table", form="parquet", path=value.path, types=value.about.get("types"))
         parts = []
         try:
             for number, frame in enumerate(value.frames()):

@@ -61,11 +61,50 @@ def _table_of(output: Mapping[str, Any]) -> tuple[ArrowTable, Mapping[str, Any] 
 
 
 def _streamed(output: Mapping[str, Any]) -> Rows:
-    from pilotline.lake.frames import to_stream
+    import pyarrow as pa
+
+    from pilotline.lake.frames import Coercion, to_stream
+    from pilotline.lake.parts import fitted
 
     with _no_table(str(output["name"])):
-        streamed = to_stream(open_kind("reader", output["path"]))
-    return Rows(data=streamed.reader, notes=None, coercions=tuple(str(each) for each in streamed.coercions))
+        reader: Any = open_kind("reader", output["path"])
+        schema, changes = reader.schema, list[Coercion]()
+        for name in _fit_64_bits(output):
+            place = schema.get_field_index(name)
+            changes.append(Coercion(column=name, was=str(schema.field(place).type), became="int64"))
+            schema = schema.set(place, pa.field(name, pa.int64()))
+        streamed = to_stream(fitted(reader, schema) if changes else reader)
+    return Rows(
+        data=streamed.reader, notes=None, coercions=tuple(str(each) for each in (*changes, *streamed.coercions))
+    )
+
+
+def _fit_64_bits(output: Mapping[str, Any]) -> Sequence[str]:
+    """Columns of whole numbers whose type holds more than 64 bits with a sign, and whose values do not need it.
+
+    In a file DuckDB's are decimals; sums are such ones.
+    """
+    import pyarrow.parquet as pq
+
+    metadata = pq.read_metadata(output["path"])
+    schema = metadata.schema.to_arrow_schema()
+    types: Sequence[str] = output.get("types") or [""] * len(schema)
+    wide = [
+        field.name
+        for field, kind in zip(schema, types, strict=True)
+        if kind == "HUGEINT" or str(field.type) == "uint64"
+    ]
+    if not wide:
+        return ()
+    found = dict.fromkeys(wide, True)
+    for group in range(metadata.num_row_groups):
+        for column in map(metadata.row_group(group).column, range(metadata.num_columns)):
+            if column.path_in_schema in found:
+                known = column.statistics
+                empty = known is not None and known.null_count == column.num_values
+                fits = known is not None and known.has_min_max and known.min >= -(2**63) and known.max < 2**63
+                found[column.path_in_schema] &= empty or fits
+    return [name for name, fits in found.items() if fits]
 
 
 def _joined(parts: Sequence[Mapping[str, Any]]) -> Rows:

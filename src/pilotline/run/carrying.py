@@ -152,6 +152,8 @@ def take_over(lake: Catalog, around: Around) -> None:
         if alive:
             continue
         around.records.failed(number, GONE)
+        for left in ("work", "values"):
+            shutil.rmtree(around.project.runs / run_name(number) / left, ignore_errors=True)
         if branch:
             with suppress(PilotlineError):
                 lake.mark_failed(branch, GONE)
