@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -300,6 +302,21 @@ def test_a_kill_in_the_middle_of_a_stream_leaves_no_result(project: Project, kin
     assert stored(project) == []
     (project.folder.parent / "flag").touch()
     assert dict(project.run().steps) == {"make": "computed"}
+    assert len(rows_of(project)) == 200_001
+
+
+def test_what_a_run_that_was_killed_had_written_of_a_stream_is_gone_with_the_next_run(project: Project):
+    kill = "Path(FLAG).exists() or (Path(FLAG).touch(), os.kill(os.getppid(), 9), time.sleep(60))"
+    more = f"import os\nimport time\nfrom pathlib import Path\n\nFLAG = {str(project.folder.parent / 'flag')!r}\n"
+    write(project, FAILING.strip().replace("AT_ONCE", kill) + f"\n    {MAKES['reader']}", more=more)
+    command = [sys.executable, "-m", "pilotline", "run", "explore", "--python", sys.executable]
+    killed = subprocess.run(command, cwd=project.folder, capture_output=True, check=False, timeout=300)
+    assert killed.returncode == -signal.SIGKILL
+    left = project.folder / ".pilotline" / "runs" / "run-1" / "values"
+    assert [path.stat().st_size > 0 for path in left.iterdir()] == [True]
+    assert stored(project) == []
+    assert dict(project.run().steps) == {"make": "computed"}
+    assert not left.exists()
     assert len(rows_of(project)) == 200_001
 
 
