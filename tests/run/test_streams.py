@@ -113,9 +113,7 @@ def test_types_that_a_file_does_not_hold_come_back_as_they_were(project: Project
     write(project, body, more=steps, flow="    told = types(made)\n", returns="'told': told, 'made': made")
     outcome = project.run()
     assert project.artifact(outcome, "told") == "HUGEINT; ENUM('x', 'y'); UTINYINT; INTEGER[] [(3, 'x', 1, [1])]"
-    seconds = (
-        "pa.schema([('t', pa.timestamp('s')), ('d', pa.dictionary(pa.int8(), pa.int64())), ('l', pa.list_(pa.int8()))])"
-    )
+    seconds = "pa.schema([('t', pa.timestamp('s')), ('d', pa.dictionary(pa.int8(), pa.string())), ('l', pa.list_(pa.int8()))])"
     body = f"return pa.RecordBatchReader.from_batches({seconds}, iter([]))"
     more = f"\ndef types(made):\n    return made.schema.equals({seconds}) + 0\n"
     write(project, body, more=more, flow="    same = types(made)\n", returns="'same': same")
@@ -175,13 +173,15 @@ def test_a_reader_of_chunks_is_published_as_the_rows_of_all_of_them(project: Pro
     ("body", "said"),
     [
         ("return duckdb.sql('select interval 1 month i')", "month_day_nano_interval"),
+        ("return duckdb.sql(\"select ['12:00:00+05:30'::TIMETZ] t\")", r"does not hold TIME WITH TIME ZONE\[\]"),
+        ("return pa.table({'a': pa.array([5]).dictionary_encode()}).to_reader()", "Unsupported cast"),
         (
             "yield from [pd.DataFrame({'a': [1]}), pd.DataFrame({'a': [open]}), pd.DataFrame({'a': [lambda: 1]})]",
             "frame 3",
         ),
         ("return pa.RecordBatchReader.from_batches(pa.schema([('a', pa.int8())] * 2), iter([]))", "two columns a"),
     ],
-    ids=["type", "frame", "names"],
+    ids=["type", "type of DuckDB's", "codes", "frame", "names"],
 )
 def test_a_stream_that_would_not_come_back_is_refused_by_code(project: Project, body: str, said: str):
     write(project, body)

@@ -34,6 +34,8 @@ _KINDS = {
     ("duckdb", "DuckDBPyRelation"): "relation",
     ("polars", "LazyFrame"): "lazy",
 }
+#: Types of DuckDB's that come out of Arrow as others, and not back.
+_LOST = re.compile(r"\b(TIME WITH TIME ZONE|BIT|UHUGEINT|BIGNUM|VARINT)\b")
 _NAMES = {
     "reader": "pyarrow.RecordBatchReader",
     "dataset": "pyarrow.dataset.Dataset",
@@ -117,11 +119,8 @@ def kind_of(value):
             return None
         if kind is not None:
             return kind
-    return (
-        "frames"
-        if _passes(value) and (type(value).__name__ in ("generator", "map") or _root(value) in _FRAMES)
-        else None
-    )
+    may_be = type(value).__name__ in ("generator", "map") or _root(value) in _FRAMES
+    return "frames" if may_be and _passes(value) else None
 
 
 def batches_of(value):
@@ -222,6 +221,7 @@ def write_batches(batches, path):
 
 
 def _write_batches(value, kind, path):
+    import pyarrow as pa
     import pyarrow.parquet as pq
 
     batches = _BATCHES[kind](value)
@@ -229,10 +229,20 @@ def _write_batches(value, kind, path):
     twice = sorted({name for name in schema.names if schema.names.count(name) > 1})
     if twice:
         raise CannotKeep("it has two columns %s" % ", ".join(twice))
+    types = [str(one) for one in value.types] if kind == "relation" else None
+    lost = [kind for kind in types or () if _LOST.search(kind)]
+    if lost:
+        raise CannotKeep("a file does not hold %s" % lost[0])
     about = {"rows": write_batches(batches, path), "columns": list(schema.names)}
-    if kind == "relation":
-        about["types"] = [str(one) for one in value.types]
-    elif not pq.read_schema(path).equals(schema):
+    if types is not None:
+        about["types"] = types
+        return about
+    found = pq.read_schema(path)
+    if not found.equals(schema):
+        try:
+            found.empty_table().cast(schema)
+        except (pa.ArrowNotImplementedError, pa.ArrowInvalid) as error:
+            raise CannotKeep(str(error)) from None
         about["schema"] = base64.b64encode(schema.serialize().to_pybytes()).decode("ascii")
     return about
 
