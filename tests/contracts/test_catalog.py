@@ -709,6 +709,16 @@ class CatalogContract:
         assert rows_of(catalog, at="mine") == [{"id": 2, "name": 5}]
         assert rows_of(catalog, at=before) == [{"id": 1, "name": "x", "n": 1}]
 
+    @pytest.mark.parametrize("after", [orders(3, 2), orders(3, 2, x=["b", "a"])], ids=["gone", "another type"])
+    def test_the_column_that_a_table_is_sorted_by_may_go_where_that_is_allowed(self, catalog, after):
+        catalog.create_branch("mine")
+        put(catalog, "mine", orders(1, 2, x=[2, 1]), layout=SetLayout(sort_by=("x",)))
+        written = put(catalog, "mine", after, Replace(allow_schema_change=True))
+        assert ids(catalog, "mine") == [3, 2]
+        assert any("x " in change for change in written.schema_changes)
+        put(catalog, "mine", after, Append())
+        assert ids(catalog, "mine") == [3, 2, 3, 2]
+
     def test_the_column_that_a_table_is_divided_by_may_go_where_that_is_allowed(self, catalog):
         catalog.create_branch("mine")
         put(catalog, "mine", orders(1, day=["mon"]), ReplacePartitions(by="day"))

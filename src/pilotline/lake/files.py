@@ -31,9 +31,11 @@ if TYPE_CHECKING:
     from pyiceberg.expressions import BooleanExpression
     from pyiceberg.io import FileIO
     from pyiceberg.manifest import DataFile, ManifestEntry, ManifestFile
+    from pyiceberg.partitioning import PartitionField
     from pyiceberg.schema import Schema
     from pyiceberg.table import FileScanTask
     from pyiceberg.table.metadata import TableMetadata
+    from pyiceberg.table.sorting import SortField
 
     from pilotline.domain.tables import TableChange, TableName
     from pilotline.lake.arrow_types import ArrowBatch, ArrowSchema, ArrowTable
@@ -173,9 +175,11 @@ class Files:
             BadLayout: a table cannot be divided or sorted so.
             NotATable: a column has a type that a table cannot hold.
         """
+        from pyiceberg.table.sorting import UNSORTED_SORT_ORDER_ID
+
         old = self.load(before) if before else None
         schema, changes = evolve(old.schema() if old else None, incoming, whole=whole, allow=allow_schema_change)
-        if old is None or _partition_is_lost(old, schema):
+        if old is None or _is_lost(schema, old.spec().fields):
             new = self._new_metadata(name, schema, None if layout else partition_by, notes)
             return (new if layout is None else _changed(new, layout)), changes
         change = _updates()
@@ -184,6 +188,9 @@ class Files:
             number = max(each.schema_id for each in old.schemas) + 1
             schema = schema.model_copy(update={"schema_id": number})
             updates += [change.AddSchemaUpdate(schema=schema), change.SetCurrentSchemaUpdate(schema_id=-1)]
+            if _is_lost(schema, old.sort_order().fields):
+                updates.append(change.SetDefaultSortOrderUpdate(sort_order_id=UNSORTED_SORT_ORDER_ID))
+                changes = (*changes, "is no longer sorted: a column that it was sorted by is gone")
         if notes is not None:
             updates.append(change.SetPropertiesUpdate(updates={NOTES: json.dumps(notes)}))
         elif NOTES in old.properties:
@@ -668,10 +675,10 @@ def _known(metadata: TableMetadata, column: str) -> None:
         )
 
 
-def _partition_is_lost(old: TableMetadata, schema: Schema) -> bool:
-    """Whether the column that the files are divided by is gone, so that the table must start afresh."""
+def _is_lost(schema: Schema, fields: Iterable[PartitionField | SortField]) -> bool:
+    """Whether a column is gone that files are divided, or sorted, by: the first wants a table afresh."""
     ids = {field.field_id for field in schema.fields}
-    return any(field.source_id not in ids for field in old.spec().fields)
+    return any(field.source_id not in ids for field in fields)
 
 
 def _updates() -> Any:
