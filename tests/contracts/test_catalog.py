@@ -722,9 +722,14 @@ class CatalogContract:
     def test_the_column_that_a_table_is_divided_by_may_go_where_that_is_allowed(self, catalog):
         catalog.create_branch("mine")
         put(catalog, "mine", orders(1, day=["mon"]), ReplacePartitions(by="day"))
+        catalog.alter(
+            "mine", ORDERS, [SetComment(text="sold"), SetOwner(owner="ann"), SetOwner(owner="bob", column="id")]
+        )
         put(catalog, "mine", orders(2), Replace(allow_schema_change=True))
         put(catalog, "mine", orders(3), Append())
         assert ids(catalog, "mine") == [2, 3]
+        info = catalog.table(ORDERS, "mine")
+        assert (info.comment, info.owner, info.columns[0].owner) == ("sold", "ann", "bob")
 
     # -- Publish -------------------------------------------------------------------------------------------------------
 

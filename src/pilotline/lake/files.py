@@ -180,7 +180,8 @@ class Files:
         old = self.load(before) if before else None
         schema, changes = evolve(old.schema() if old else None, incoming, whole=whole, allow=allow_schema_change)
         if old is None or _is_lost(schema, old.spec().fields):
-            new = self._new_metadata(name, schema, None if layout else partition_by, notes)
+            said = old.properties if old is not None else {}
+            new = self._new_metadata(name, schema, None if layout else partition_by, notes, said)
             return (new if layout is None else _changed(new, layout)), changes
         change = _updates()
         updates: list[Any] = []
@@ -199,8 +200,14 @@ class Files:
         return (after if layout is None else _changed(after, layout)), changes
 
     def _new_metadata(
-        self, name: TableName, schema: Schema, partition_by: str | None, notes: Mapping[str, Any] | None
+        self,
+        name: TableName,
+        schema: Schema,
+        partition_by: str | None,
+        notes: Mapping[str, Any] | None,
+        said: Mapping[str, str],
     ) -> TableMetadata:
+        """The metadata of a table that begins afresh, with what was said of the one that had its name."""
         from pyiceberg.partitioning import UNPARTITIONED_PARTITION_SPEC, PartitionField, PartitionSpec
         from pyiceberg.table.metadata import new_table_metadata
         from pyiceberg.table.sorting import UNSORTED_SORT_ORDER
@@ -214,7 +221,8 @@ class Files:
             )
         # The random part keeps a table that is made again after a drop out of the old one's folder.
         folder = f"{self.storage.root}/tables/{name.namespace}/{name.name}-{secrets.token_hex(4)}"
-        properties = dict(_PROPERTIES)
+        properties = {**_PROPERTIES, **said}
+        properties.pop(NOTES, None)
         if notes is not None:
             properties[NOTES] = json.dumps(notes)
         return new_table_metadata(
