@@ -105,6 +105,17 @@ def test_what_is_no_stream_is_refused():
         to_stream({"a": [1]})
 
 
+@pytest.mark.parametrize(
+    "value", ["'12:00:00+05:30'::TIMETZ", "'0101'::BIT", "[340282366920938463463374607431768211455::UHUGEINT]"]
+)
+def test_types_of_duckdb_s_that_arrow_gives_as_others_are_refused(value):
+    import duckdb
+
+    with pytest.raises(NotATable, match="a table does not hold") as caught:
+        to_stream(duckdb.sql(f"select {value} v"))
+    assert caught.value.try_next == "cast the column before it is written"
+
+
 def test_a_stream_is_cut_into_files_and_only_as_much_is_held(lake, monkeypatch):
     monkeypatch.setattr(staging.parts_of, "__defaults__", (8000,))
     given = [pa.table({"id": list(range(n * 1000, n * 1000 + 1000))}) for n in range(5)]

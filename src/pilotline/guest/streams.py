@@ -34,7 +34,7 @@ _KINDS = {
     ("duckdb", "DuckDBPyRelation"): "relation",
     ("polars", "LazyFrame"): "lazy",
 }
-#: Types of DuckDB's that come out of Arrow as others, and not back.
+#: Types of DuckDB's that Arrow does not know: zones are dropped, bits are bytes, the largest whole numbers wrap around.
 _LOST = re.compile(r"\b(TIME WITH TIME ZONE|BIT|UHUGEINT|BIGNUM|VARINT)\b")
 _NAMES = {
     "reader": "pyarrow.RecordBatchReader",
@@ -121,6 +121,11 @@ def kind_of(value):
             return kind
     may_be = type(value).__name__ in ("generator", "map") or _root(value) in _FRAMES
     return "frames" if may_be and _passes(value) else None
+
+
+def lost_type(relation):
+    """The first type of a DuckDB relation whose values come out of Arrow as others, and nothing tells; None where none is."""
+    return next((str(one) for one in relation.types if _LOST.search(str(one))), None)
 
 
 def batches_of(value):
@@ -229,13 +234,12 @@ def _write_batches(value, kind, path):
     twice = sorted({name for name in schema.names if schema.names.count(name) > 1})
     if twice:
         raise CannotKeep("it has two columns %s" % ", ".join(twice))
-    types = [str(one) for one in value.types] if kind == "relation" else None
-    lost = [kind for kind in types or () if _LOST.search(kind)]
+    lost = lost_type(value) if kind == "relation" else None
     if lost:
-        raise CannotKeep("a file does not hold %s" % lost[0])
+        raise CannotKeep("a file does not hold %s" % lost)
     about = {"rows": write_batches(batches, path), "columns": list(schema.names)}
-    if types is not None:
-        about["types"] = types
+    if kind == "relation":
+        about["types"] = [str(one) for one in value.types]
         return about
     found = pq.read_schema(path)
     if not found.equals(schema):

@@ -57,6 +57,10 @@ def _reader(value: Any) -> ArrowReader:
     if family == "polars" and hasattr(value, "collect_batches"):
         return _from_lazy(value)
     if family == "duckdb" and hasattr(value, "to_arrow_reader"):
+        from pilotline.guest.streams import lost_type
+
+        if (lost := lost_type(value)) is not None:
+            raise NotATable(f"a table does not hold {lost}", try_next="cast the column before it is written", type=lost)
         return value.to_arrow_reader(_ROWS)
     if family == "pyarrow" and hasattr(value, "scanner"):
         return value.scanner().to_reader()
