@@ -126,6 +126,8 @@ WRONG = [
     (("table", "undrop", "orders"), "PL202", "already"),
     (("table", "melt", "orders"), "PL001", "melt"),
     (("lake", "sweep", "--keep", "soon"), "PL001", "no span of time"),
+    (("lake", "sweep", "--keep", "40000d"), "PL001", "no span of time"),
+    (("lake", "sweep", "--grace", "9" * 400 + "d"), "PL001", "no span of time"),
 ]
 
 

@@ -12,6 +12,7 @@ import pytest
 
 from pilotline.domain.access import Compare, Mask, Scope
 from pilotline.domain.tables import Append, Replace, SetProperty, TableName
+from pilotline.lake.errors import LakeDamaged
 from pilotline.lake.lake import open_lake
 from pilotline.lake.reading import sql
 
@@ -104,3 +105,15 @@ def test_only_the_columns_and_row_groups_that_a_query_needs_are_read(broken):
 def test_only_the_columns_and_files_that_a_scan_needs_are_read(broken):
     read = broken.scan(ORDERS, OWNER, "mine", columns=["n"], filter=Compare("n", "<", 900)).read_all()
     assert read.num_rows == 900
+
+
+@pytest.mark.parametrize("content", [b"", b"no Parquet file", None], ids=["empty", "another", "gone"])
+def test_a_query_over_a_damaged_file_says_which_and_does_not_blame_the_query(lake, content):
+    lake.write("mine", ORDERS, pa.table({"n": [1, 2]}), Replace())
+    (path,) = (each.path for each in lake.storage.files() if each.path.endswith(".parquet"))
+    lake.storage.remove([path])
+    if content is not None:
+        lake.storage.write(path, content)
+    with pytest.raises(LakeDamaged) as caught:
+        ask(lake, "SELECT sum(n) FROM orders")
+    assert caught.value.code == "PL240"

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Literal, assert_never
+from typing import TYPE_CHECKING, Any, Final, Literal, assert_never
 
 from pilotline.domain.errors import did_you_mean
 from pilotline.domain.tables import BadTableName, NoSuchTable, TableName
@@ -30,6 +30,8 @@ __all__ = ["count", "read", "sql"]
 #: What the engine says about itself.
 _CATALOGS = frozenset({"information_schema", "pg_catalog"})
 #: The engine as the user's SQL finds it; the last line is what makes the others stay.
+#: What the engine says where it cannot read the files of a table, and not where the query is at fault.
+_NOT_READ: Final = "reading the stream registered as"
 _LOCKED = (
     "SET enable_external_access = false",
     "SET python_enable_replacements = false",
@@ -137,6 +139,7 @@ def _asked(
     with duckdb.connect(":memory:") as engine:
         mentioned, own_names = _tables_named(engine, query)
         held: list[Any] = []
+        read: list[tuple[TableName, Scope]] = []
         for place, (schema, word) in enumerate(mentioned):
             if schema.lower() in _CATALOGS or (not schema and word.lower() in own_names):
                 continue
@@ -144,6 +147,7 @@ def _asked(
             scope = scope_of(found)
             table = catalog.dataset(found, scope, commit) or catalog.scan(found, scope, commit).read_all()
             held.append(table)
+            read.append((found, scope))
             engine.register(f"__scan_{place}", table)
             if schema:
                 engine.execute(f"CREATE SCHEMA IF NOT EXISTS {quoted(schema)}")
@@ -154,6 +158,11 @@ def _asked(
         try:
             yield engine.sql(query)
         except duckdb.Error as error:
+            if _NOT_READ in str(error):
+                # Whoever reads a table in the usual way is told what is wrong with its files.
+                for found, scope in read:
+                    for _ in catalog.scan(found, scope, commit):
+                        pass
             raise _failed(error) from error
 
 
