@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -66,3 +67,17 @@ def test_a_link_that_somebody_put_there_leads_to_nothing_that_is_removed(top):
         pass
     assert (top / "mine" / "file").read_text() == "of mine"
     assert sorted(each.name for each in top.iterdir()) == ["mine", "pilotline-deploy-file", "pilotline-deploy-link"]
+
+
+def test_a_folder_that_another_process_removed_before_it_was_held_is_made_again(top, monkeypatch):
+    made, make = [], tempfile.mkdtemp
+
+    def removed_at_first(**words: str) -> str:
+        made.append(make(**words))
+        if len(made) == 1:
+            os.rmdir(made[0])
+        return made[-1]
+
+    monkeypatch.setattr(tempfile, "mkdtemp", removed_at_first)
+    with temporary_folder("deploy") as own:
+        assert [str(each) for each in top.iterdir()] == [str(own)] == made[1:]

@@ -40,9 +40,12 @@ def temporary_folder(kind: str) -> Generator[Path]:
 def _made(prefix: str) -> tuple[Path, int]:
     while True:
         folder = Path(tempfile.mkdtemp(prefix=prefix))
-        held = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        # Before it is held, another process may take it for one that was left.
+        try:
+            held = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        except FileNotFoundError:
+            continue
         fcntl.flock(held, fcntl.LOCK_EX)
-        # Before it was held, another process may have taken it for one that was left.
         if folder.exists():
             return folder, held
         os.close(held)
