@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import json
+import shlex
 import stat
 import tomllib
 
 import pytest
 
+from pilotline.cli.main import main
 from pilotline.run.errors import BadSettings
 from pilotline.run.projects import project_of
 
@@ -105,3 +107,26 @@ def test_settings_that_cannot_be_understood_are_refused(tmp_path, text):
         _ = project_of(tmp_path).namespace
     assert caught.value.code == "PL308"
     assert "pilotline.toml" in caught.value.message
+
+
+LOOKING = """
+alerts; branch; cancel 1; diff main; lake check; limit; lineage x.y; log; log --runs; logs x; ls; namespace; queue; queue --all; queue 1; releases;
+releases --use x; schedule; schedule next x; schedule pause x; show x.y; sql 'select 1'; table drop x.y; tag; undo; usage
+""".replace("\n", " ").split("; ")
+
+
+@pytest.mark.parametrize("command", LOOKING)
+def test_who_only_looks_leaves_nothing_in_a_folder_that_is_no_project(tmp_path, monkeypatch, capsys, command):
+    monkeypatch.chdir(tmp_path)
+    assert main(shlex.split(command)) in {0, 1, 2}
+    assert files_in(tmp_path) == {}
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("command", ["branch try", "tag first", "limit 3", "namespace shop --owner ann"])
+def test_what_is_said_of_a_new_project_is_kept(tmp_path, monkeypatch, capsys, command):
+    monkeypatch.chdir(tmp_path)
+    assert main(command.split()) == 0
+    capsys.readouterr()
+    assert main([command.split()[0]]) == 0
+    assert command.split()[1] in capsys.readouterr().out

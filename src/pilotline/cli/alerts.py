@@ -45,17 +45,17 @@ def run(args: Namespace, out: Out) -> int:
     Raises:
         UsageError: there is no channel to test, or nothing to do again.
     """
-    from pilotline.cli.lakes import age
+    from pilotline.cli.lakes import age, open_here
     from pilotline.factory.alerting import Alerting, promises_of
     from pilotline.factory.channels import channels_of
-    from pilotline.run.opening import lake_of
     from pilotline.run.projects import project_of
 
     project = project_of(Path.cwd())
     channels = channels_of(project)
     if args.test:
         return _test(channels, out)
-    alerting = Alerting(lake_of(project).database)
+    lake, _ = open_here(making=args.send)
+    alerting = Alerting(lake.database)
     sent = 0
     if args.every is not None and not args.send:
         raise UsageError("--every belongs to --send", try_next="pilotline alerts --send --every 60")

@@ -37,7 +37,7 @@ def run(args: Namespace, out: Out) -> int:
     """
     from pilotline.cli.lakes import open_here
 
-    lake, _ = open_here()
+    lake, _ = open_here(making=bool(args.name) and not args.drop)
     if args.drop and not args.name:
         raise UsageError("--drop needs the name of a branch", try_next="pilotline branch")
     if args.drop:

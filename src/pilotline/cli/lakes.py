@@ -27,11 +27,29 @@ def whole(_: TableName) -> Scope:
     return WHOLE
 
 
-def open_here() -> tuple[Lake, Records]:
-    """The lake and the runs of the project that the working folder belongs to."""
+def open_here(*, making: bool = False) -> tuple[Lake, Records]:
+    """The lake and the runs of the project that the working folder belongs to.
+
+    Args:
+        making: where none is yet one is made. Else an empty one is looked at, elsewhere: a command in a wrong folder leaves
+            nothing there, which would make a project of it and of all folders below.
+    """
     from pilotline.run.opening import open_lake_here
 
-    return open_lake_here(Path.cwd())
+    lake, records = open_lake_here(Path.cwd())
+    if making or lake.exists:
+        return lake, records
+    import atexit
+    from contextlib import ExitStack
+
+    from pilotline.lake.lake import open_lake
+    from pilotline.lift.temporary import temporary_folder
+    from pilotline.run.records import Records
+
+    stack = ExitStack()
+    atexit.register(stack.close)
+    nothing = open_lake(stack.enter_context(temporary_folder("nothing")))
+    return nothing, Records(nothing.database, project=namespace_here())
 
 
 def namespace_here() -> str:

@@ -41,7 +41,7 @@ def run(args: Namespace, out: Out) -> int:
     """
     from pilotline.cli.orders import open_ledger
 
-    ledger = open_ledger()
+    ledger = open_ledger(making=args.most is not None)
     if args.most is None:
         if args.pipeline is not None or args.key is not None:
             raise UsageError("how many? 2, or none", try_next="pilotline limit --help")

@@ -41,7 +41,7 @@ def run(args: Namespace, out: Out) -> int:
     from pilotline.domain import tables
     from pilotline.domain.errors import UsageError
 
-    lake, _ = open_here()
+    lake, _ = open_here(making=bool(args.name) and not args.forget)
     if args.name is None:
         commit = lake.resolve(args.branch or "main")
         counts: dict[str, int] = {}

@@ -9,12 +9,12 @@ if TYPE_CHECKING:
     from pilotline.factory.ledger import Ledger
 
 
-def open_ledger() -> Ledger:
-    """The ledger of the factory that the working folder's project belongs to."""
+def open_ledger(*, making: bool = False) -> Ledger:
+    """The ledger of the factory that the working folder's project belongs to; see ``open_here``."""
     from pilotline.cli.lakes import open_here
     from pilotline.factory.ledger import Ledger
 
-    lake, _ = open_here()
+    lake, _ = open_here(making=making)
     return Ledger(lake.database)
 
 

@@ -59,7 +59,7 @@ def run(args: Namespace, out: Out) -> int:
     from pilotline.factory.releases import Releases
     from pilotline.factory.scheduling import Schedules
 
-    lake, _ = open_here()
+    lake, _ = open_here(making=args.action == "set")
     schedules = Schedules(lake.database, Ledger(lake.database))
     gone = {one.name: gone_of(one, Releases(lake.database, lake.storage), lake.database) for one in schedules.list()}
     if args.action == "list":

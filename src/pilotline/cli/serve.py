@@ -64,7 +64,7 @@ def run(args: Namespace, out: Out) -> int:
     from pilotline.server.tokens import token_from
 
     token, tls = token_from(args.token_file, os.environ), tls_from(args.tls_cert, args.tls_key)
-    lake, _ = open_here()
+    lake, _ = open_here(making=True)
     served = served_by(lake, token)
     # Ctrl-C is how it usually ends.
     attended = attending(lake.database, "serve", COMPONENTS)

@@ -69,7 +69,7 @@ def run(args: Namespace, out: Out) -> int:
     if not args.release:
         # What the worker would refuse tomorrow can be said today.
         settle(read_parameters(path), with_partition(given, args.partition, contract, name=path.stem))
-    lake, _ = open_here()
+    lake, _ = open_here(making=True)
     if args.release:
         Releases(lake.database, lake.storage).release(args.release).pipeline(path.stem)
     lake.branch(args.onto)

@@ -29,7 +29,7 @@ def run(args: Namespace, out: Out) -> int:
     """Tag, or list."""
     from pilotline.cli.lakes import age, open_here
 
-    lake, _ = open_here()
+    lake, _ = open_here(making=bool(args.name))
     if args.name:
         commit = lake.tag(args.name, args.at)
         out.say(f"{commit[:8]} is {args.name}, for ever")
