@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import sys
 import tempfile
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -15,7 +15,6 @@ from pilotline.lift.temporary import temporary_folder
 
 if TYPE_CHECKING:
     from collections.abc import Generator
-    from pathlib import Path
 
 HOLDING = """
 import sys, time
@@ -75,7 +74,7 @@ def test_a_folder_that_another_process_removed_before_it_was_held_is_made_again(
     def removed_at_first(**words: str) -> str:
         made.append(make(**words))
         if len(made) == 1:
-            os.rmdir(made[0])
+            Path(made[0]).rmdir()
         return made[-1]
 
     monkeypatch.setattr(tempfile, "mkdtemp", removed_at_first)
