@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
-from pilotline.domain.schedules import BadSchedule, span_of
-from pilotline.run.errors import BadSettings
-
 if TYPE_CHECKING:
+    from datetime import timedelta
+
     from pilotline.factory.ledger import Ledger
     from pilotline.run.logs import Logs
     from pilotline.run.projects import Project
 
-__all__ = ["FOREVER", "Kept", "forget", "kept_of"]
+__all__ = ["Kept", "forget", "kept_of"]
 
-#: What a setting says so that nothing is let go.
-FOREVER: Final = "forever"
 _ORDERS: Final = "90d"
 _LOGS: Final = "30d"
 
@@ -36,21 +32,7 @@ def kept_of(project: Project) -> Kept:
     Raises:
         BadSettings: they cannot be understood.
     """
-    return Kept(orders=_span(project, "keep_orders", _ORDERS), logs=_span(project, "keep_logs", _LOGS))
-
-
-def _span(project: Project, name: str, default: str) -> timedelta | None:
-    said = project.factory_setting(name) or default
-    if said == FOREVER:
-        return None
-    try:
-        return timedelta(seconds=span_of(said))
-    except (BadSchedule, OverflowError):
-        raise BadSettings(
-            f'{name} is {said!r}: a span is written 12h, 30d, or "{FOREVER}"',
-            try_next=f'{name} = "{default}" in [factory]',
-            setting=name,
-        ) from None
+    return Kept(orders=project.kept_for("keep_orders", _ORDERS), logs=project.kept_for("keep_logs", _LOGS))
 
 
 def forget(kept: Kept, ledger: Ledger, logs: Logs) -> tuple[int, int]:

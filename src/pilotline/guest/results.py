@@ -149,6 +149,15 @@ class Store:
         except Exception as error:
             raise Damaged("%s: %s" % (type(error).__name__, error)) from error
 
+    def use(self, *keys):
+        """Mark what is stored under keys as used: what nobody uses is let go after a while."""
+        for key in keys:
+            for path in (self.path(key), self.path(key) + ".facts"):
+                try:
+                    os.utime(path)
+                except OSError:  # there is none, or it is another user's
+                    continue
+
     def drop(self, final):
         """Forget what is stored under a final key."""
         try:

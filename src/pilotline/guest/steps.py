@@ -243,6 +243,7 @@ class _Run:
     def _reuse(self, step, base, final, facts, head):
         name = step["name"]
         self.finals[name] = final
+        self.store.use(base, final)
         for path in head.get("files") or ():
             self._put_back(final, path)
         if facts.get("draws"):

@@ -44,6 +44,7 @@ from pilotline.run.records import GONE, run_name
 from pilotline.run.redacting import Redactor, plan_without_secrets
 from pilotline.run.serving import ReadServer
 from pilotline.run.taking import left_off, made_of_changes, replaces_by_changes
+from pilotline.run.unused import KEEP, let_go_of_unused
 from pilotline.run.working import beside, mirror
 
 if TYPE_CHECKING:
@@ -195,6 +196,7 @@ class _Carrier:
 
     def carry_out(self) -> Outcome:
         began = time.perf_counter()
+        kept = self.around.project.kept_for("keep_results", KEEP)
         take_over(self.lake, self.around)
         self.number = self.records.start(plan_without_secrets(self.plan), author=self.author)
         self._emit_begun()
@@ -227,6 +229,8 @@ class _Carrier:
             self._report(wrong)
             self._trace()
             self._emit_ended()
+            if kept is not None:
+                let_go_of_unused(self.around.project.store, kept)
         return Outcome(
             run=run_name(self.number), state=outcome.state, branch=self.branch, commit=outcome.commit, made=outcome.made,
             verdicts=outcome.verdicts, steps=dict(self.steps), seconds=time.perf_counter() - began,

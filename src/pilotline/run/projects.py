@@ -6,14 +6,19 @@ import os
 import re
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from pilotline.domain.errors import did_you_mean
+from pilotline.domain.schedules import BadSchedule, span_of
 from pilotline.lake.storage import S3Place, s3_place
 from pilotline.run.errors import BadSettings, NoPipeline
 
-__all__ = ["Project", "every_module", "find_module", "project_of"]
+__all__ = ["FOREVER", "Project", "every_module", "find_module", "project_of"]
+
+#: What a setting says so that nothing is let go.
+FOREVER: Final = "forever"
 
 _DEFINES = re.compile(rb"^(?:async )?def pipeline\b", re.MULTILINE)
 
@@ -104,13 +109,23 @@ class Project:
         """
         return self._setting(name, "alerts")
 
-    def factory_setting(self, name: str) -> str | None:
-        """What ``[factory]`` in the settings says.
+    def kept_for(self, name: str, default: str) -> timedelta | None:
+        """How long something is kept, as ``[factory]`` in the settings says; None: for ever.
 
         Raises:
             BadSettings: they cannot be understood.
         """
-        return self._setting(name, "factory")
+        said = self._setting(name, "factory") or default
+        if said == FOREVER:
+            return None
+        try:
+            return timedelta(seconds=span_of(said))
+        except (BadSchedule, OverflowError):
+            raise BadSettings(
+                f'{name} is {said!r}: a span is written 12h, 30d, or "{FOREVER}"',
+                try_next=f'{name} = "{default}" in [factory]',
+                setting=name,
+            ) from None
 
     @property
     def openlineage(self) -> str | None:
