@@ -125,10 +125,10 @@ def test_who_says_nothing_for_a_lease_is_taken_for_gone(place):
     new = place.code(3)
     assert version(new) == 2
     end = time.monotonic() + 30
-    while new.finish_upgrade():
+    # Where it goes in the very moment between two looks, the next call finishes.
+    while new.finish_upgrade() or version(new) < 3:
         assert time.monotonic() < end
         time.sleep(0.05)
-    assert version(new) == 3
     place.attendance(new, "new", 3).look()
     with new.reading() as tx:
         assert [each.name for each in processes(tx)] == ["new"]
