@@ -29,8 +29,6 @@ NAME = "lake"
 HELP = "look whether all files are there; remove what nothing needs; see or step back its schema"
 _SPAN = re.compile(r"(\d+(?:\.\d+)?)\s*(min|h|d)")
 _UNITS = {"min": "minutes", "h": "hours", "d": "days"}
-#: A hundred years: what is longer is a slip, and might lead before the first year.
-_LONGEST = timedelta(days=36_525)
 _SHOWN = 10
 #: Clocks that are further apart than this are worth a word.
 _APART = timedelta(minutes=1)
@@ -189,12 +187,15 @@ def _sweep(lake: Lake, args: Namespace, out: Out) -> int:
 
 
 def _span(text: str) -> timedelta:
+    from pilotline.domain.schedules import LONGEST
+
     found = _SPAN.fullmatch(text.strip())
     try:
         span = timedelta(**{_UNITS[found[2]]: float(found[1])}) if found is not None else None
     except OverflowError:
         span = None
-    if span is None or span > _LONGEST:
+    # What is longer is a slip, and might lead before the first year.
+    if span is None or span.total_seconds() > LONGEST:
         raise UsageError(f"'{text}' is no span of time: write 30d, 24h or 90min.", try_next="pilotline lake --help")
     return span
 

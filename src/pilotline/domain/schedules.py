@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
 __all__ = [
-    "LATE", "After", "BadSchedule", "Cron", "CronTimes", "Every", "Misfire", "OnChange", "Once", "Tick", "Timing", "Trigger", "WaitsForNothing",
+    "LATE", "LONGEST", "After", "BadSchedule", "Cron", "CronTimes", "Every", "Misfire", "OnChange", "Once", "Tick", "Timing", "Trigger", "WaitsForNothing",
     "as_stored", "describe_timing", "due", "next_after", "span_of", "span_said", "timing_of", "waiting_for",
 ]  # fmt: skip
 
@@ -29,8 +29,8 @@ CronTimes: TypeAlias = "Callable[[str, ZoneInfo, datetime], Iterator[datetime]]"
 #: What becomes of times that nobody was there for: the last one only, all up to a limit, or none.
 Misfire: TypeAlias = Literal["last", "all", "skip"]
 
-#: A hundred years: beyond, no calendar has a time.
-_LONGEST: Final = 36_525 * 86_400
+#: The longest span, in seconds, a hundred years: beyond, no calendar has a time.
+LONGEST: Final = 36_525 * 86_400
 _SPAN: Final = re.compile(r"(\d+(?:\.\d+)?)\s*(s|min|m|h|d)")
 _SECONDS: Final = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400}
 _DAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
@@ -269,8 +269,8 @@ def span_of(text: str) -> int:
     if found is None or float(found[1]) <= 0:
         raise _bad(text, "a span is written 90s, 5m, 1h or 2d")
     seconds = float(found[1]) * _SECONDS[found[2]]
-    if seconds > _LONGEST:
-        raise _bad(text, f"no span is longer than {_LONGEST // _SECONDS['d']}d")
+    if seconds > LONGEST:
+        raise _bad(text, f"no span is longer than {LONGEST // _SECONDS['d']}d")
     return max(1, int(seconds))
 
 

@@ -114,12 +114,12 @@ def keep(value, path):
 def kind_of(value):
     """The kind of stream that a value may be; None for others."""
     for base in type(value).__mro__:
-        kind = _KINDS.get(((base.__module__ or "").partition(".")[0].lstrip("_"), base.__name__))
+        kind = _KINDS.get((_root(base).lstrip("_"), base.__name__))
         if kind == "relation" and not _has_arrow():
             return None
         if kind is not None:
             return kind
-    may_be = type(value).__name__ in ("generator", "map") or _root(value) in _FRAMES
+    may_be = type(value).__name__ in ("generator", "map") or _root(type(value)) in _FRAMES
     return "frames" if may_be and _passes(value) else None
 
 
@@ -136,7 +136,7 @@ def batches_of(value):
 def reads_once(value):
     """Whether nothing is left of a value when it was read, as far as its type tells; a cursor may ask again."""
     known = type(value).__name__ in ("generator", "map", "filter", "zip")
-    return _passes(value) and (known or _root(value) in (*_FRAMES, "itertools", "_io", "_csv"))
+    return _passes(value) and (known or _root(type(value)) in (*_FRAMES, "itertools", "_io", "_csv"))
 
 
 def open_kind(kind, path, about=None):
@@ -163,8 +163,8 @@ def _passes(value):
     return hasattr(type(value), "__next__")
 
 
-def _root(value):
-    return (type(value).__module__ or "").partition(".")[0]
+def _root(kind):
+    return (kind.__module__ or "").partition(".")[0]
 
 
 def _has_arrow():
@@ -172,13 +172,11 @@ def _has_arrow():
 
 
 def _is_frame(value):
-    return any(
-        base.__name__ in _FRAMES.get((base.__module__ or "").partition(".")[0], ()) for base in type(value).__mro__
-    )
+    return any(base.__name__ in _FRAMES.get(_root(base), ()) for base in type(value).__mro__)
 
 
 def _name(value):
-    return "%s.%s" % (_root(value), type(value).__name__)
+    return "%s.%s" % (_root(type(value)), type(value).__name__)
 
 
 def _resumed(first, rest):
@@ -384,7 +382,7 @@ def _write_frames(frames, path):
 
 
 def _labels(frame):
-    return frame.schema.names if _root(frame) == "pyarrow" else frame.columns
+    return frame.schema.names if _root(type(frame)) == "pyarrow" else frame.columns
 
 
 def _unpacked(path, about=None):

@@ -24,7 +24,7 @@ from pilotline.lake.ledger import SQL, CommitRow, Pointer
 from pilotline.lake.storage import LocalStorage, S3Storage
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
     from pathlib import Path
 
@@ -305,7 +305,7 @@ class Lake:
                     row = ledger.writable(ledger.branch_row(tx, branch))
                     if _place(ledger.pointer_at(tx, row.id, row.head_seq, name)) != _place(before):
                         continue  # another writer was first: see what it left
-                    self._refuse_swept(tx, begun, staged)
+                    self._refuse_swept(tx, begun, [staged])
                     commit = ledger.add_commit(
                         tx, row.id, kind, author=author or self._somebody(), message=message, run=row.run
                     )
@@ -316,14 +316,14 @@ class Lake:
             return told, staged
         raise AssertionError  # The last turn is not overtaken.
 
-    def _refuse_swept(self, tx: Session, begun: int, staged: Staged) -> None:
+    def _refuse_swept(self, tx: Session, begun: int, staged: Iterable[Staged]) -> None:
         """Refuse to name files that a sweep took, which it does when they have no name for too long.
 
         Raises:
             SweptMeanwhile: one of them went since the sweep numbered ``begun``.
         """
         swept = ledger.swept_since(tx, begun)
-        if swept is None or (swept and self._is_among(swept, staged.metadata_location)):
+        if swept is None or (swept and any(self._is_among(swept, each.metadata_location) for each in staged)):
             raise SweptMeanwhile(
                 "a sweep removed files of this write before it was done; nothing was changed",
                 try_next="write again; and let `pilotline lake sweep` have a --grace longer than any write takes",
@@ -503,8 +503,7 @@ class Lake:
                     again, onto, now = publishing.rebaseable(tx, branch)
                     if (again.id, again.head_seq, now) != (row.id, row.head_seq, changes):
                         continue
-                    for each in staged.values():
-                        self._refuse_swept(tx, begun, each)
+                    self._refuse_swept(tx, begun, staged.values())
                     moved = {
                         change.table: _pointer(change.table, staged[change.table])
                         if change.table in staged

@@ -322,8 +322,8 @@ class MemoryCatalog:
         row = self._writable(branch)
         there = self._heads(row.head)
         before = there.get(name)
-        if before is None and any(str(other).lower() == str(name).lower() for other in there):
-            raise BadTableName(f"{name} differs from another in case alone", name=str(name))
+        if before is None:
+            refuse_near_names(there, [name])
         refuse_nothing_to_hold(table.num_columns, table.num_rows)
         if isinstance(mode, ReplacePartitions):
             check_key_columns(name, table.schema, (mode.by,))

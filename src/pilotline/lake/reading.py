@@ -29,9 +29,9 @@ __all__ = ["count", "read", "sql"]
 
 #: What the engine says about itself.
 _CATALOGS = frozenset({"information_schema", "pg_catalog"})
-#: The engine as the user's SQL finds it; the last line is what makes the others stay.
 #: What the engine says where it cannot read the files of a table, and not where the query is at fault.
 _NOT_READ: Final = "reading the stream registered as"
+#: The engine as the user's SQL finds it; the last line is what makes the others stay.
 _LOCKED = (
     "SET enable_external_access = false",
     "SET python_enable_replacements = false",

@@ -153,8 +153,7 @@ def take_over(lake: Catalog, around: Around) -> None:
         if alive:
             continue
         around.records.failed(number, GONE)
-        for left in ("work", "values"):
-            shutil.rmtree(around.project.runs / run_name(number) / left, ignore_errors=True)
+        _clear(around.project.runs / run_name(number))
         if branch:
             with suppress(PilotlineError):
                 lake.mark_failed(branch, GONE)
@@ -224,8 +223,7 @@ class _Carrier:
             self.records.failed(self.number, self.redactor.text(repr(error)))
             raise
         finally:
-            shutil.rmtree(self._folder / "work", ignore_errors=True)
-            shutil.rmtree(self._folder / "values", ignore_errors=True)
+            _clear(self._folder)
             self._report(wrong)
             self._trace()
             self._emit_ended()
@@ -621,6 +619,12 @@ class PublishingNeverEnds(PilotlineError):
         super().__init__(
             f"others kept publishing onto '{onto}' while this run was", try_next="pilotline run", onto=onto
         )
+
+
+def _clear(folder: Path) -> None:
+    """Remove what a run needs only while it goes on."""
+    for left in ("work", "values"):
+        shutil.rmtree(folder / left, ignore_errors=True)
 
 
 def _load_lake() -> None:

@@ -120,7 +120,7 @@ class Project:
             return None
         try:
             return timedelta(seconds=span_of(said))
-        except (BadSchedule, OverflowError):
+        except BadSchedule:
             raise BadSettings(
                 f'{name} is {said!r}: a span is written 12h, 30d, or "{FOREVER}"',
                 try_next=f'{name} = "{default}" in [factory]',

@@ -5,15 +5,19 @@ from __future__ import annotations
 import copy
 import warnings
 from textwrap import indent
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+from hypothesis import strategies as st
 
 from pilotline.run.columns.calls import Call, known
 from pilotline.run.columns.edges import ANY, Edge, Gap, Lineage, Source
 from pilotline.run.columns.machine import Machine
 from pilotline.run.columns.values import Frame, PolarsFrame, Value
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
 
 HEAD = """
 import duckdb
@@ -110,6 +114,22 @@ def changed(frames: dict[str, pd.DataFrame], source: str, column: str, seed: int
         other = pd.Series(chance.choice(["a", "b", "c", "q"], len(values)), dtype=values.dtype)
     made[source][column] = np.asarray(other) if seed % 2 else other
     return made
+
+
+def words_of(
+    draw: Callable[..., Any], numeric: Sequence[str], texts: Sequence[str], times: Sequence[str], number: int
+) -> dict[str, Any]:
+    """What stands for the names in a template: columns that there are, of the right kind."""
+    return {
+        "x": draw(st.sampled_from(numeric or ["none"])), "y": draw(st.sampled_from(numeric or ["none"])),
+        "g": draw(st.sampled_from(texts or ["none"])), "h": draw(st.sampled_from(texts or ["none"])),
+        "d": (times or ["none"])[0], "t": draw(st.integers(0, 3)), "n": f"n{number}",
+    }  # fmt: skip
+
+
+def lineage_of_change(seen: Frame | PolarsFrame, name: Any, result: Any) -> Lineage:
+    """What must tell of a change of a column: its lineage and that of the rows; all, where it is in one result alone."""
+    return (seen.get(name) or frozenset()) | seen.rows if name in result else seen.all | seen.rows
 
 
 def execute(code: str, frames: dict[str, Any]) -> Any:

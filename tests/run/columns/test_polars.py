@@ -9,7 +9,18 @@ import polars as pl
 import pytest
 from hypothesis import HealthCheck, given, note, settings
 from hypothesis import strategies as st
-from tests.run.columns.cases import NoSources, attempted, changed, covers, inputs, made_of, module, told
+from tests.run.columns.cases import (
+    NoSources,
+    attempted,
+    changed,
+    covers,
+    inputs,
+    lineage_of_change,
+    made_of,
+    module,
+    told,
+    words_of,
+)
 
 from pilotline.domain.tables import TableName
 from pilotline.guest.steps import _describe
@@ -285,11 +296,7 @@ def statements(draw: Callable[..., Any], frames: dict[str, Any], length: int) ->
         numeric = [name for name, kind in kinds.items() if kind.is_numeric()]
         texts = [name for name, kind in kinds.items() if kind == pl.String]
         times = [name for name, kind in kinds.items() if kind.is_temporal()]
-        words = {
-            "x": draw(st.sampled_from(numeric or ["none"])), "y": draw(st.sampled_from(numeric or ["none"])),
-            "g": draw(st.sampled_from(texts or ["none"])), "h": draw(st.sampled_from(texts or ["none"])),
-            "d": (times or ["none"])[0], "t": draw(st.integers(0, 3)), "n": f"n{number}",
-        }  # fmt: skip
+        words = words_of(draw, numeric, texts, times, number)
         text = draw(st.sampled_from(IDIOMS + BLOCKS)).format(**words)
         made = attempted(module([*body, text]), frames)
         if isinstance(made, pl.DataFrame):
@@ -312,8 +319,7 @@ def test_what_changes_with_an_input_column_has_it_in_its_lineage_or_is_not_shown
                 others = {name: pl.from_pandas(each) for name, each in changed(frames, source, column, seed).items()}
                 other = attempted(code, others)
                 for name in differing(result, other) if isinstance(other, pl.DataFrame) else ():
-                    lineage = (seen.get(name) or frozenset()) | seen.rows if name in result else seen.all | seen.rows
-                    assert covers(lineage, source, column), (name, source, column, code)
+                    assert covers(lineage_of_change(seen, name, result), source, column), (name, source, column, code)
 
 
 def test_most_of_the_idioms_run_and_are_shown():

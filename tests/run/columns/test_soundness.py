@@ -11,7 +11,17 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 from hypothesis import HealthCheck, given, note, settings
 from hypothesis import strategies as st
-from tests.run.columns.cases import NoSources, attempted, changed, covers, inputs, made_of, module
+from tests.run.columns.cases import (
+    NoSources,
+    attempted,
+    changed,
+    covers,
+    inputs,
+    lineage_of_change,
+    made_of,
+    module,
+    words_of,
+)
 
 from pilotline.guest.steps import _describe
 from pilotline.run.columns.machine import Machine
@@ -172,11 +182,7 @@ def statements(draw: Callable[..., Any], frames: dict[str, pd.DataFrame], length
         ]
         times = [name for name in result.columns if result[name].dtype.kind == "M"]
         template = draw(st.sampled_from(IDIOMS + BLOCKS))
-        words = {
-            "x": draw(st.sampled_from(numeric or ["none"])), "y": draw(st.sampled_from(numeric or ["none"])),
-            "g": draw(st.sampled_from(texts or ["none"])), "h": draw(st.sampled_from(texts or ["none"])),
-            "d": (times or ["none"])[0], "t": draw(st.integers(0, 3)), "n": f"n{number}",
-        }  # fmt: skip
+        words = words_of(draw, numeric, texts, times, number)
         text = template.format(**words)
         code = module([*body, text])
         made = attempted(code, frames)
@@ -199,5 +205,4 @@ def test_what_changes_with_an_input_column_has_it_in_its_lineage_or_is_not_shown
             for seed in (1, 2, 3, 4):
                 other = attempted(code, changed(frames, source, column, seed))
                 for name in differing(result, other) if isinstance(other, pd.DataFrame) else ():
-                    lineage = (seen.get(name) or frozenset()) | seen.rows if name in result else seen.all | seen.rows
-                    assert covers(lineage, source, column), (name, source, column, code)
+                    assert covers(lineage_of_change(seen, name, result), source, column), (name, source, column, code)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ast
 from dataclasses import dataclass, field, fields
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
 
 from pilotline.run.columns.edges import ANY, NOTHING, Edge, Lineage, Source, indirect, union
 
@@ -21,6 +21,7 @@ __all__ = [
 ]  # fmt: skip
 
 Label: TypeAlias = "Hashable"
+Name = TypeVar("Name", bound="Hashable")
 #: Levels of an index, each with its name; none where it only counts rows.
 Index: TypeAlias = "tuple[tuple[Label, Lineage], ...]"
 
@@ -85,8 +86,32 @@ class Rest:
         return self.lineage if self.source is None else self.lineage | {Edge(self.source, ANY, "IDENTITY")}
 
 
+class Columns(Value, Generic[Name]):
+    """The columns of a frame, whatever library it is of: some by their names, and the rest."""
+
+    __slots__ = ()
+    if TYPE_CHECKING:
+        columns: dict[Name, Lineage]
+        rest: Rest | None
+
+    def get(self, name: Name) -> Lineage | None:
+        """What a column was made of; None where there is none."""
+        found = self.columns.get(name)
+        return found if found is not None or self.rest is None else self.rest.of(name)
+
+    @property
+    def all(self) -> Lineage:
+        """What all of the columns were made of."""
+        return union(self.columns.values()) | (self.rest.all if self.rest else NOTHING)
+
+    @property
+    def closed(self) -> bool:
+        """Whether all columns are known by name."""
+        return self.rest is None
+
+
 @dataclass(slots=True, eq=False)
-class Frame(Value):
+class Frame(Columns[Label]):
     """A frame of pandas, or rows of an engine."""
 
     columns: dict[Label, Lineage]
@@ -103,25 +128,10 @@ class Frame(Value):
     #: What was taken from it and may change when it does, each with its column.
     parts: list[tuple[Label, Frame | Series]] = field(default_factory=list["tuple[Label, Frame | Series]"])
 
-    def get(self, name: Label) -> Lineage | None:
-        """What a column was made of; None where there is none."""
-        found = self.columns.get(name)
-        return found if found is not None or self.rest is None else self.rest.of(name)
-
-    @property
-    def all(self) -> Lineage:
-        """What all of the columns were made of."""
-        return union(self.columns.values()) | (self.rest.all if self.rest else NOTHING)
-
     @property
     def levels(self) -> Lineage:
         """What the index was made of."""
         return union(lineage for _, lineage in self.index)
-
-    @property
-    def closed(self) -> bool:
-        """Whether all columns are known by name."""
-        return self.rest is None
 
     def like(self, columns: Mapping[Label, Lineage], *, rest: Rest | None = None) -> Frame:
         """Other columns over the same rows."""
@@ -189,28 +199,13 @@ class Grouped(Value):
 
 
 @dataclass(slots=True, eq=False)
-class PolarsFrame(Value):
+class PolarsFrame(Columns[str]):
     """A frame of Polars, lazy or not: columns by their names, rows without an index."""
 
     columns: dict[str, Lineage]
     #: What decided which rows there are, and in which order: it holds for every column.
     rows: Lineage = NOTHING
     rest: Rest | None = None
-
-    def get(self, name: str) -> Lineage | None:
-        """What a column was made of; None where there is none."""
-        found = self.columns.get(name)
-        return found if found is not None or self.rest is None else self.rest.of(name)
-
-    @property
-    def all(self) -> Lineage:
-        """What all of the columns were made of."""
-        return union(self.columns.values()) | (self.rest.all if self.rest else NOTHING)
-
-    @property
-    def closed(self) -> bool:
-        """Whether all columns are known by name."""
-        return self.rest is None
 
     def picked(self, why: Lineage) -> PolarsFrame:
         """Some of the rows, or in another order."""
